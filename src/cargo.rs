@@ -1,0 +1,190 @@
+//! Runs cargo for the maintainer of a preset: on stubs, which are manifests without code and all that resolving and
+//! pricing dependencies need, and on finished projects.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use toml_edit::DocumentMut;
+
+/// The parts of a manifest that name a project's own files, which a stub does not have.
+const TARGETS: &[&str] = &["lib", "bin", "test", "bench", "example"];
+
+/// A project that has dependencies and no code.
+pub struct Stub {
+    directory: TempDir,
+}
+
+impl Stub {
+    /// Lays a stub with the dependencies of a manifest.
+    pub fn new(manifest: &str) -> Result<Stub> {
+        let mut manifest: DocumentMut = manifest
+            .parse()
+            .context("the preset's `Cargo.toml` is not valid TOML")?;
+        for target in TARGETS {
+            manifest.remove(target);
+        }
+        if let Some(package) = manifest
+            .get_mut("package")
+            .and_then(|item| item.as_table_like_mut())
+        {
+            package.remove("default-run");
+            package.remove("build");
+        }
+        let stub = Stub {
+            directory: TempDir::new()?,
+        };
+        let root = stub.directory.path();
+        fs_err::create_dir(root.join("src"))?;
+        fs_err::write(root.join("src/main.rs"), "fn main() {}\n")?;
+        if manifest.contains_key("build-dependencies") {
+            fs_err::write(root.join("build.rs"), "fn main() {}\n")?;
+        }
+        fs_err::write(root.join("Cargo.toml"), manifest.to_string())?;
+        Ok(stub)
+    }
+
+    /// Resolves every dependency anew.
+    pub fn resolve(&self) -> Result<String> {
+        run(&mut cargo(self.directory.path(), &["generate-lockfile"]))?;
+        self.read_lock()
+    }
+
+    /// Resolves what `lock` leaves open, and moves nothing that it pins.
+    pub fn resolve_from(&self, lock: &str) -> Result<String> {
+        self.write_lock(lock)?;
+        run(&mut cargo(
+            self.directory.path(),
+            &["update", "--workspace"],
+        ))?;
+        self.read_lock()
+    }
+
+    /// Leaves of `superset` what this project needs. Asks no registry.
+    pub fn prune(&self, superset: &str) -> Result<String> {
+        self.write_lock(superset)?;
+        run(&mut cargo(
+            self.directory.path(),
+            &["update", "--workspace", "--offline"],
+        ))?;
+        self.read_lock()
+    }
+
+    /// The number of crates that `cargo build` compiles under this lock.
+    pub fn count_crates(&self, lock: &str) -> Result<i64> {
+        self.write_lock(lock)?;
+        let arguments = [
+            "tree",
+            "--locked",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ];
+        let tree = run(&mut cargo(self.directory.path(), &arguments))?;
+        // A line is `NAME vVERSION`, with a note after it for a macro and for a crate that stood before.
+        let crates: BTreeSet<_> = tree
+            .lines()
+            .skip(1)
+            .map(|line| line.split(' ').take(2).collect::<Vec<_>>())
+            .collect();
+        Ok(i64::try_from(crates.len())?)
+    }
+
+    /// The CPU seconds of a `cargo build` under this lock that finds nothing compiled.
+    pub fn build_cold(&self, lock: &str) -> Result<f64> {
+        self.write_lock(lock)?;
+        run(&mut cargo(self.directory.path(), &["fetch", "--locked"]))?;
+        // What a shell says of its children is all that cargo started, and needs neither a clock nor unsafe code.
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "cargo build --quiet --locked --offline && times"])
+            .current_dir(self.directory.path());
+        shell
+            .env("CARGO_TARGET_DIR", self.directory.path().join("target"))
+            .env_remove("RUSTC_WRAPPER");
+        let times = run(&mut shell)?;
+        let children = times.lines().last().unwrap_or_default();
+        let seconds: Option<Vec<f64>> = children.split(' ').map(parse_duration).collect();
+        Ok(seconds
+            .with_context(|| format!("`sh` answered `{children}`, which is no time"))?
+            .iter()
+            .sum())
+    }
+
+    fn write_lock(&self, lock: &str) -> Result<()> {
+        Ok(fs_err::write(
+            self.directory.path().join("Cargo.lock"),
+            lock,
+        )?)
+    }
+
+    fn read_lock(&self) -> Result<String> {
+        Ok(fs_err::read_to_string(
+            self.directory.path().join("Cargo.lock"),
+        )?)
+    }
+}
+
+/// Builds the finished project at `root` for release and answers the size of its binary `name`.
+pub fn release_bytes(root: &Path, name: &str, target: &Path) -> Result<i64> {
+    run(
+        cargo(root, &["build", "--quiet", "--release", "--locked"]).env("CARGO_TARGET_DIR", target)
+    )?;
+    let binary = target
+        .join("release")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    Ok(i64::try_from(fs_err::metadata(binary)?.len())?)
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(arguments).current_dir(root);
+    cargo
+}
+
+/// Runs a command to its end; what it says on its way goes to the terminal.
+fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output();
+    let name = command.get_program().display().to_string();
+    let output = output.with_context(|| format!("`{name}` can't be started"))?;
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|argument| argument.to_string_lossy())
+        .collect();
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "`{name} {}` failed\n{}",
+            arguments.join(" "),
+            said.trim_end()
+        );
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("what `{name}` printed is not text"))
+}
+
+/// The seconds of a time as POSIX has shells print it: `1m2.34s`.
+fn parse_duration(text: &str) -> Option<f64> {
+    let (minutes, seconds) = text.strip_suffix('s')?.split_once('m')?;
+    Some(60.0 * minutes.parse::<f64>().ok()? + seconds.parse::<f64>().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_as_shells_print_it() {
+        assert_eq!(parse_duration("1m2.34s"), Some(62.34));
+        assert_eq!(parse_duration("0m0.000000s"), Some(0.0));
+        assert_eq!(parse_duration("1:02"), None);
+    }
+}

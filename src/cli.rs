@@ -1,0 +1,188 @@
+//! The command line. Its doc comments are the help.
+//!
+//! What is the same for every preset is derived; the choices of the preset in use become flags of their own name.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Error, Result};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::preset::{Choice, Preset};
+use crate::refusal::{Refusal, list};
+use crate::source;
+
+/// Generates production-ready Rust services that you are glad to own.
+#[derive(Debug, Parser)]
+#[command(name = "scaffold", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes a new project.
+    New(New),
+    /// Maintains a preset: for the authors of presets.
+    #[command(subcommand)]
+    Preset(PresetCommand),
+}
+
+/// What `scaffold new` was asked for.
+#[derive(Debug, Args)]
+pub struct New {
+    /// The project's name, such as `accounts-api`.
+    pub name: String,
+    /// The preset: a built-in one, or a directory.
+    #[arg(long, default_value = source::DEFAULT)]
+    pub preset: String,
+    /// What the service serves, such as `accounts` [default: after the project's name].
+    #[arg(long, value_name = "NAME")]
+    pub resource: Option<String>,
+    /// Takes the defaults instead of asking.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// The directory that becomes the project [default: ./NAME].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub into: Option<PathBuf>,
+    /// Says what would be written, and writes nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Makes no git repository.
+    #[arg(long)]
+    pub no_git: bool,
+    /// Who reads the answer: people read it on stderr, programs on stdout.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// The options that flags gave, by the choice's name.
+    #[arg(skip)]
+    pub options: BTreeMap<String, String>,
+}
+
+/// Who reads the answer.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// People.
+    #[default]
+    Human,
+    /// Programs.
+    Json,
+}
+
+/// What `scaffold preset` was asked for.
+#[derive(Debug, Subcommand)]
+pub enum PresetCommand {
+    /// Makes the lock table, from which a project gets its Cargo.lock.
+    Lock {
+        /// The preset's directory.
+        #[arg(value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
+        /// Moves every dependency to its newest version.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Measures what each option costs, and prints the table for the README.
+    Price {
+        /// The preset's directory.
+        #[arg(value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
+    },
+}
+
+/// A command line that was understood.
+#[derive(Debug)]
+pub enum Request {
+    /// `scaffold new`, with the preset that its flags belong to.
+    New(New, Preset),
+    /// `scaffold preset`.
+    Preset(PresetCommand),
+}
+
+/// Understands a command line, which starts with the program's name.
+pub fn parse(args: Vec<OsString>) -> Result<Request> {
+    // The preset decides which flags there are, so it comes first.
+    let preset = source::load(&preset_in(&args))?;
+    let flags: Vec<Arg> = preset.choices.iter().map(flag).collect();
+    let command = Cli::command().mut_subcommand("new", |new| {
+        new.next_help_heading(format!("Choices of the preset `{}`", preset.name))
+            .args(flags)
+    });
+    let mut matches = command
+        .try_get_matches_from(args)
+        .map_err(|error| explain(error, &preset))?;
+    match Cli::from_arg_matches(&matches)?.command {
+        Command::New(mut new) => {
+            if let Some((_, mut matches)) = matches.remove_subcommand() {
+                new.options = preset
+                    .choices
+                    .iter()
+                    .filter_map(|Choice { name, .. }| Some((name.clone(), matches.remove_one(name)?)))
+                    .collect();
+            }
+            Ok(Request::New(new, preset))
+        }
+        Command::Preset(command) => Ok(Request::Preset(command)),
+    }
+}
+
+/// The preset that a command line names, found before anything else of it can be understood.
+fn preset_in(args: &[OsString]) -> String {
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    args.iter()
+        .take_while(|arg| *arg != "--")
+        .enumerate()
+        .find_map(|(index, arg)| match arg.strip_prefix("--preset")? {
+            "" => args.get(index + 1).map(|value| value.to_string()),
+            value => value.strip_prefix('=').map(str::to_owned),
+        })
+        .unwrap_or_else(|| source::DEFAULT.to_owned())
+}
+
+fn flag(choice: &Choice) -> Arg {
+    let options = choice
+        .options
+        .iter()
+        .map(|option| PossibleValue::new(option.name.clone()).help(option.help.clone()));
+    Arg::new(choice.name.clone())
+        .long(choice.name.clone())
+        .value_name("OPTION")
+        .help(format!("{} [default: {}]", choice.prompt, choice.default))
+        .value_parser(PossibleValuesParser::new(options))
+}
+
+/// The two mistakes that are made most, in this program's own words: an option and a flag that there are not.
+fn explain(error: clap::Error, preset: &Preset) -> Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let (Some(arg), value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) else {
+        return error.into();
+    };
+    let (what, suggestion) = match (error.kind(), value) {
+        (ErrorKind::InvalidValue, Some(value)) if !value.is_empty() => {
+            let flag = arg.split(' ').next().unwrap_or(arg);
+            let Some(ContextValue::Strings(options)) = error.get(ContextKind::ValidValue) else {
+                return error.into();
+            };
+            let what = format!("`{flag}` has no option `{value}`, it has {}", list(options));
+            (what, text(ContextKind::SuggestedValue))
+        }
+        (ErrorKind::UnknownArgument, _) if arg.starts_with("--") => {
+            let choices = preset.choices.iter().map(|choice| format!("--{}", choice.name));
+            let what = format!("there is no flag `{arg}`, the choices of `{}` are {}", preset.name, list(choices));
+            (what, text(ContextKind::SuggestedArg))
+        }
+        _ => return error.into(),
+    };
+    let help = match suggestion {
+        Some(suggestion) => format!("did you mean `{suggestion}`?"),
+        None => "see `scaffold new --help`".to_owned(),
+    };
+    Refusal::new(what).help(help).into()
+}

@@ -1,0 +1,4 @@
+//! One module a command, each a page.
+
+pub mod new;
+pub mod preset;

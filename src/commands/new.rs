@@ -1,0 +1,158 @@
+//! `scaffold new`: asks for what is open, renders, and puts the project in place.
+
+use std::borrow::Cow;
+use std::env::{self, consts::EXE_SUFFIX};
+use std::path::Path;
+
+use anyhow::{Error, Result};
+
+use crate::answers::{Answers, ProjectName, ResourceName};
+use crate::ask::{self, Open};
+use crate::cli::New;
+use crate::disk::{Destination, Staging};
+use crate::merge::merge;
+use crate::preset::{LOCK_TABLE, Preset};
+use crate::refusal::Refusal;
+use crate::report::Report;
+use crate::tree::Tree;
+use crate::workspace::{self, Exclusion};
+use crate::{git, interrupt, record, render, source};
+
+/// Makes a project.
+pub fn run(args: &New, preset: &Preset) -> Result<()> {
+    interrupt::watch()?;
+    let name = preset.project_name(&args.name)?;
+    let resource = resource(args, preset, &name)?;
+    let path = args.into.clone().unwrap_or_else(|| name.as_str().into());
+    let destination = Destination::parse(&path)?;
+    let exclusion = workspace::surrounding(&destination.path)?;
+    let open = if args.yes { Open::TakeDefault } else { Open::Ask };
+    let answers = Answers {
+        options: ask::options(preset, &args.options, open)?,
+        name,
+        resources: vec![resource],
+    };
+
+    let mut tree = render::render(preset, &answers)?;
+    record::remember(&mut tree, &args.preset, &answers)?;
+    let plan = merge(&Tree::default(), &Tree::default(), &tree);
+
+    let mut report = Report {
+        answers: &answers,
+        preset: &args.preset,
+        plan: &plan,
+        destination: destination.path.clone(),
+        is_written: !args.dry_run,
+        done: Vec::new(),
+        skipped: Vec::new(),
+        command: command(args, &answers),
+        next: next(&path, preset, &answers),
+    };
+    notes(preset, &mut report);
+    if !args.dry_run {
+        apply(args, destination, exclusion.as_ref(), &mut report)?;
+    }
+    report.print(args.format)
+}
+
+/// What the service serves: what the flag says, or what the project is called after.
+fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceName> {
+    if let Some(resource) = &args.resource {
+        return preset.resource_name(resource);
+    }
+    let resource = name.resource();
+    preset.resource_name(&resource).map_err(|error| {
+        let error = error.to_string();
+        let reason = error.lines().next().unwrap_or_default();
+        let what = format!("`{}` would serve `{resource}`, but {reason}", name.as_str());
+        Refusal::new(what).help("say what it serves with `--resource NAME`").into()
+    })
+}
+
+/// Writes the project, and then puts it in place: until that, dropping `staging` undoes everything.
+fn apply(args: &New, destination: Destination, exclusion: Option<&Exclusion>, report: &mut Report) -> Result<()> {
+    let repository = git::surrounding(&destination.parent);
+    let staging = Staging::open(destination)?;
+    staging.write(report.plan)?;
+    match repository {
+        _ if args.no_git => {}
+        Some(around) => {
+            let around = around.display();
+            report.skipped.push(format!("the git repository, because `{around}` is one already"));
+        }
+        None => match git::commit_all(staging.path())? {
+            Some(skipped) => report.skipped.push(skipped),
+            None => report.done.push("committed to a new git repository".to_owned()),
+        },
+    }
+    let exclusion = exclusion.map(|exclusion| Ok::<_, Error>((exclusion, exclusion.stage()?)));
+    let exclusion = exclusion.transpose()?;
+    interrupt::check()?;
+
+    staging.publish()?;
+    if let Some((exclusion, staged)) = exclusion {
+        if let Err(error) = staged.apply() {
+            staging.withdraw()?;
+            return Err(error);
+        }
+        let manifest = exclusion.manifest.display();
+        report.done.push(format!("added to `exclude` in `{manifest}`, whose workspace took it for a member"));
+    }
+    Ok(())
+}
+
+/// What else there is to say about a project that was made.
+fn notes(preset: &Preset, report: &mut Report) {
+    if preset.file(LOCK_TABLE).is_none() {
+        let lock = "`Cargo.lock`, because the preset has no lock table: the first build resolves the dependencies";
+        report.skipped.push(lock.to_owned());
+    }
+    if !is_on_path("cargo") {
+        let rust = "`cargo run` needs Rust, which is not on the `PATH`: it comes from https://rustup.rs";
+        report.next.insert(0, format!("# {rust}"));
+    }
+}
+
+fn is_on_path(program: &str) -> bool {
+    let file_name = format!("{program}{EXE_SUFFIX}");
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| directory.join(&file_name).is_file())
+}
+
+/// The command that makes the same project and asks nothing.
+fn command(args: &New, answers: &Answers) -> String {
+    let mut words = vec!["scaffold".into(), "new".into(), args.name.clone()];
+    let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    if args.preset != source::DEFAULT {
+        flag("preset", args.preset.clone());
+    }
+    for (choice, option) in answers.chosen() {
+        flag(choice, option.to_owned());
+    }
+    if let Some(resource) = &args.resource {
+        flag("resource", resource.clone());
+    }
+    if let Some(into) = &args.into {
+        flag("into", into.to_string_lossy().into_owned());
+    }
+    if args.no_git {
+        words.push("--no-git".to_owned());
+    }
+    let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
+    words.join(" ")
+}
+
+/// The commands that lead from here to a service that answers.
+fn next(path: &Path, preset: &Preset, answers: &Answers) -> Vec<String> {
+    let path = path.to_string_lossy();
+    // A shell would take a path that starts with a dash for an option.
+    let path = if path.starts_with('-') { format!("./{path}").into() } else { path };
+    let mut commands = vec![format!("cd {}", quote(&path))];
+    commands.extend(preset.next(answers));
+    commands
+}
+
+fn quote(word: &str) -> Cow<'_, str> {
+    // Only a zero byte can't be quoted, and no argument has one.
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
+}

@@ -1,0 +1,193 @@
+//! `scaffold preset`: what the maintainer of a preset runs after its dependencies changed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::slice;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::answers::{Answers, ProjectName, ResourceName, Taken};
+use crate::cargo::{self, Stub};
+use crate::lock::{self, Chosen, Resolved};
+use crate::preset::{Choice, LOCK_TABLE, NONE, Preset};
+use crate::prices::{PRICES, Price, Prices};
+use crate::{disk, render, source};
+
+/// The name of every project that is made only to be resolved or measured.
+const NAME: &str = "things-api";
+
+/// Makes the lock table of the preset in `directory`. A version that it holds already moves only for `update`.
+pub fn lock(directory: &Path, update: bool) -> Result<()> {
+    let preset = load(directory)?;
+
+    let everything = answers(
+        &preset
+            .choices
+            .iter()
+            .flat_map(named_options)
+            .collect::<Vec<_>>(),
+    )?;
+    let all = stub(&preset, &everything.options)?;
+    let superset = match preset.lock_table()? {
+        Some(table) if !update => {
+            all.resolve_from(&table.lockfile(NAME, &everything.chosen().collect::<Vec<_>>()))?
+        }
+        _ => all.resolve()?,
+    };
+
+    let mut locks = Vec::new();
+    for options in subsets(&preset) {
+        let lock = stub(&preset, &options)?.prune(&superset)?;
+        locks.push(Resolved {
+            options: options.into_iter().collect(),
+            lock,
+        });
+    }
+    fs_err::write(directory.join(LOCK_TABLE), lock::tabulate(&locks)?)?;
+    eprintln!(
+        "wrote `{LOCK_TABLE}`: it gives the lock of each of {} sets of options",
+        locks.len()
+    );
+    Ok(())
+}
+
+/// Measures what each option of the preset in `directory` costs, and prints the table for its README.
+pub fn price(directory: &Path) -> Result<()> {
+    let preset = load(directory)?;
+
+    let base = price_of(&preset, &[])?;
+    let mut options: BTreeMap<String, BTreeMap<String, Price>> = BTreeMap::new();
+    for option in preset.choices.iter().flat_map(named_options) {
+        let whole = price_of(&preset, slice::from_ref(&option))?;
+        options
+            .entry(option.0)
+            .or_default()
+            .insert(option.1, whole.minus(&base));
+    }
+    let mut prices = Prices { base, options };
+
+    let smallest = smallest_project(&preset, &prices);
+    let target = TempDir::new()?;
+    let bytes = binary_bytes(&preset, &smallest, target.path())?;
+    prices.base.binary_bytes = Some(bytes);
+    for (choice, options) in &mut prices.options {
+        for (option, price) in options {
+            let option = (choice.clone(), option.clone());
+            if !smallest.contains(&option) {
+                let swap = |other: &Chosen| {
+                    if other.0 == option.0 {
+                        option.clone()
+                    } else {
+                        other.clone()
+                    }
+                };
+                let project: Vec<Chosen> = smallest.iter().map(swap).collect();
+                price.binary_bytes = Some(binary_bytes(&preset, &project, target.path())? - bytes);
+            }
+        }
+    }
+    fs_err::write(directory.join(PRICES), prices.to_toml()?)?;
+    print!("{}", prices.to_markdown());
+    Ok(())
+}
+
+fn load(directory: &Path) -> Result<Preset> {
+    source::load(
+        directory
+            .to_str()
+            .context("the path of the preset is not UTF-8")?,
+    )
+}
+
+/// The options of a choice that bring something.
+fn named_options(choice: &Choice) -> impl Iterator<Item = Chosen> {
+    let named = choice.options.iter().filter(|option| option.name != NONE);
+    named.map(|option| (choice.name.clone(), option.name.clone()))
+}
+
+/// Every set of options that has at most one of each choice, the smallest sets first.
+fn subsets(preset: &Preset) -> Vec<Vec<Chosen>> {
+    let mut subsets = vec![Vec::new()];
+    for choice in &preset.choices {
+        for subset in subsets.clone() {
+            subsets.extend(
+                named_options(choice).map(|option| [subset.as_slice(), &[option]].concat()),
+            );
+        }
+    }
+    subsets.sort_by_key(Vec::len);
+    subsets
+}
+
+/// The cheapest option of each choice.
+fn smallest_project(preset: &Preset, prices: &Prices) -> Vec<Chosen> {
+    let crates = |option: &Chosen| {
+        prices
+            .of(&option.0, &option.1)
+            .map_or(0, |price| price.crates)
+    };
+    let smallest = |choice: &Choice| {
+        let options = choice
+            .options
+            .iter()
+            .map(|option| (choice.name.clone(), option.name.clone()));
+        options.min_by_key(crates)
+    };
+    preset.choices.iter().filter_map(smallest).collect()
+}
+
+/// A project without code, which has the dependencies that these options bring.
+fn stub(preset: &Preset, options: &[Chosen]) -> Result<Stub> {
+    Stub::new(&render::render_manifest(preset, &answers(options)?)?)
+}
+
+/// What the dependencies cost that these options bring.
+fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
+    let table = preset.lock_table()?.with_context(|| {
+        format!("the preset has no `{LOCK_TABLE}`\nhelp: `scaffold preset lock` makes it")
+    })?;
+    let answers = answers(options)?;
+    let lock = table.lockfile(NAME, &answers.chosen().collect::<Vec<_>>());
+    let stub = stub(preset, options)?;
+    let price = Price {
+        crates: stub.count_crates(&lock)?,
+        build_cpu_seconds: stub.build_cold(&lock)?,
+        binary_bytes: None,
+    };
+    eprintln!(
+        "{}: {price}",
+        if options.is_empty() {
+            "the base".to_owned()
+        } else {
+            describe(options)
+        }
+    );
+    Ok(price)
+}
+
+/// The size of the finished binary of a project with these options.
+fn binary_bytes(preset: &Preset, options: &[Chosen], target: &Path) -> Result<i64> {
+    let project = TempDir::new()?;
+    disk::write(&render::render(preset, &answers(options)?)?, project.path())?;
+    let bytes = cargo::release_bytes(project.path(), NAME, target)?;
+    eprintln!("{}: {bytes} bytes", describe(options));
+    Ok(bytes)
+}
+
+fn answers(options: &[Chosen]) -> Result<Answers> {
+    let resources = vec![ResourceName::parse("things", Taken::default())?];
+    Ok(Answers {
+        name: ProjectName::parse(NAME, Taken::default())?,
+        options: options.to_vec(),
+        resources,
+    })
+}
+
+fn describe(options: &[Chosen]) -> String {
+    let options: Vec<_> = options
+        .iter()
+        .map(|(choice, option)| format!("{choice}={option}"))
+        .collect();
+    options.join(" ")
+}

@@ -1,0 +1,161 @@
+//! Reads and writes projects: all or nothing. What is written grows in a hidden sibling of its destination, and one
+//! rename puts it in place; until then, dropping the sibling undoes everything.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::interrupt;
+use crate::plan::Plan;
+use crate::refusal::Refusal;
+use crate::tree::{self, Tree};
+
+/// A place that can take a new project: it is not there yet, or an empty directory.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The path, free of links and of `..`.
+    pub path: PathBuf,
+    /// The directory that it is in.
+    pub parent: PathBuf,
+    /// Whether the empty directory is there.
+    was_there: bool,
+}
+
+impl Destination {
+    /// Checks a path, without touching it.
+    pub fn parse(path: &Path) -> Result<Destination> {
+        // Without a trailing slash, which would make a link look like what it points to.
+        let path: PathBuf = path.components().collect();
+        let shown = path.display();
+        let parent = match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => &path,
+        };
+        match fs::metadata(parent) {
+            Ok(parent) if parent.is_dir() => {}
+            Ok(_) => refuse(format!("`{}` is not a directory", parent.display()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Refusal::new(format!(
+                "there is no directory `{}` for the project to go into",
+                parent.display()
+            ))
+            .help("make it first, or say `--into DIR`"))?,
+            Err(error) => Err(error).with_context(|| format!("`{}` can't be read", parent.display()))?,
+        }
+        let resolve = |path: &Path| {
+            path.canonicalize().with_context(|| format!("`{}` can't be read", path.display()))
+        };
+        let (path, was_there) = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (resolve(parent)?.join(path.file_name().unwrap_or_default()), false)
+            }
+            Err(error) => return Err(error).with_context(|| format!("`{shown}` can't be read")),
+            Ok(found) if found.is_symlink() => return refuse(format!("`{shown}` is there already, and is a link")),
+            Ok(found) if !found.is_dir() => return refuse(format!("`{shown}` is there already, and is a file")),
+            Ok(_) => {
+                let mut entries = fs::read_dir(&path).with_context(|| format!("`{shown}` can't be read"))?;
+                if entries.next().is_some() {
+                    return refuse(format!("`{shown}` is there already, and is not empty"));
+                }
+                (resolve(&path)?, true)
+            }
+        };
+        match path.parent().map(Path::to_owned) {
+            Some(parent) => Ok(Destination { path, parent, was_there }),
+            None => refuse(format!("`{shown}` is the root of the file system")),
+        }
+    }
+}
+
+fn refuse<T>(what: String) -> Result<T> {
+    Err(Refusal::new(what).help("say `--into DIR` with a directory that is empty or not there yet").into())
+}
+
+/// A project being written.
+#[derive(Debug)]
+pub struct Staging {
+    directory: TempDir,
+    destination: Destination,
+}
+
+impl Staging {
+    /// Opens a hidden sibling of the destination.
+    pub fn open(destination: Destination) -> Result<Staging> {
+        let name = destination.path.file_name().unwrap_or_default().to_string_lossy();
+        let mut builder = tempfile::Builder::new();
+        let prefix = format!(".{name}.");
+        builder.prefix(&prefix).suffix(".scaffold");
+        // The directory becomes the project's, so it gets the mode of any new directory.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        let directory = builder
+            .tempdir_in(&destination.parent)
+            .map_err(|error| cannot_write(&destination.parent, &error))?;
+        Ok(Staging { directory, destination })
+    }
+
+    /// Where the project is until it is in place.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes what a plan writes. A signal ends it between two files.
+    pub fn write(&self, plan: &Plan) -> Result<()> {
+        write_files(self.path(), plan.writes())
+    }
+
+    /// Puts the project in place.
+    pub fn publish(&self) -> Result<()> {
+        let destination = &self.destination.path;
+        fs::rename(self.path(), destination).map_err(|error| cannot_write(destination, &error))
+    }
+
+    /// Takes the project out of its place again.
+    pub fn withdraw(&self) -> Result<()> {
+        let destination = &self.destination.path;
+        fs::rename(destination, self.path()).map_err(|error| cannot_write(destination, &error))?;
+        if self.destination.was_there {
+            fs::create_dir(destination).map_err(|error| cannot_write(destination, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a tree into an empty directory.
+pub fn write(tree: &Tree, root: &Path) -> Result<()> {
+    write_files(root, tree.iter())
+}
+
+fn write_files<'t>(root: &Path, files: impl Iterator<Item = (&'t str, &'t str)>) -> Result<()> {
+    let mut directory = PathBuf::new();
+    for (path, text) in files {
+        interrupt::check()?;
+        let file = root.join(path);
+        // Files come sorted, so that those of one directory follow each other.
+        if let Some(parent) = file.parent()
+            && parent != directory
+        {
+            fs::create_dir_all(parent).map_err(|error| cannot_write(Path::new(path), &error))?;
+            parent.clone_into(&mut directory);
+        }
+        write_file(&file, text).map_err(|error| cannot_write(Path::new(path), &error))?;
+    }
+    Ok(())
+}
+
+fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if tree::is_executable(text) {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o777);
+    }
+    options.open(path)?.write_all(text.as_bytes())
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
+    anyhow::anyhow!("`{}` can't be written: {error}", path.display())
+}

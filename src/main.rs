@@ -1,0 +1,52 @@
+//! Parses, runs, prints what went wrong and says so with the exit code.
+
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::{Error, Result};
+use scaffold::cli::{self, PresetCommand, Request};
+use scaffold::commands;
+use scaffold::interrupt::Interrupted;
+use scaffold::refusal::Refusal;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => explain(&error),
+    }
+}
+
+fn run() -> Result<()> {
+    match cli::parse(env::args_os().collect())? {
+        Request::New(args, preset) => commands::new::run(&args, &preset),
+        Request::Preset(PresetCommand::Lock { directory, update }) => commands::preset::lock(&directory, update),
+        Request::Preset(PresetCommand::Price { directory }) => commands::preset::price(&directory),
+    }
+}
+
+/// Prints an error with what caused it, and then the ways out.
+fn explain(error: &Error) -> ExitCode {
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        // `--help` and `--version` come this way, too. Nobody is left to hear that it can't be printed.
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let (mut what, mut helps) = (Vec::new(), String::new());
+    for cause in error.chain().map(ToString::to_string) {
+        let (cause, help) = match cause.split_once("\nhelp: ") {
+            Some((cause, help)) => (cause.to_owned(), Some(help.to_owned())),
+            None => (cause, None),
+        };
+        what.push(cause);
+        helps.extend(help.map(|help| format!("help: {help}\n")));
+    }
+    let _ = write!(io::stderr(), "error: {}\n{helps}", what.join(": "));
+    if error.chain().any(|cause| cause.is::<Interrupted>()) {
+        ExitCode::from(130)
+    } else if error.chain().any(|cause| cause.is::<Refusal>()) {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,191 @@
+//! What several layers say about one `Cargo.toml`, as one: tables join, lists grow, keys are sorted, comments stay.
+
+use anyhow::{Context, Result, bail};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
+
+/// The tables whose order carries no meaning, so that a merged one reads as if one person had written it.
+const SORTED: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies"];
+
+/// Merges fragments into a manifest, in order. Each text comes with the place to name in an error.
+pub fn merge(base: (&str, &str), fragments: &[(String, String)]) -> Result<String> {
+    let mut merged = parse(base.0, base.1)?;
+    for (place, text) in fragments {
+        let fragment = parse(place, text)?;
+        merge_tables(merged.as_table_mut(), fragment.as_table(), "")
+            .with_context(|| format!("`{place}` does not fit `{}`", base.0))?;
+    }
+    for name in SORTED {
+        if let Some(table) = merged.get_mut(name).and_then(Item::as_table_mut) {
+            table.sort_values();
+        }
+    }
+    Ok(merged.to_string())
+}
+
+fn parse(place: &str, text: &str) -> Result<DocumentMut> {
+    text.parse()
+        .with_context(|| format!("`{place}` is not valid TOML"))
+}
+
+fn merge_tables(into: &mut dyn TableLike, from: &dyn TableLike, above: &str) -> Result<()> {
+    for (name, item) in from.iter() {
+        let at = match above {
+            "" => name.to_owned(),
+            _ => format!("{above}.{name}"),
+        };
+        if let Some(existing) = into.get_mut(name) {
+            merge_items(existing, item, &at)?;
+        } else if let Some(key) = from.key(name) {
+            let mut item = item.clone();
+            if let Item::Table(table) = &mut item {
+                place_at_the_end(table);
+            }
+            into.entry_format(key).or_insert(item);
+        }
+    }
+    Ok(())
+}
+
+fn merge_items(existing: &mut Item, item: &Item, at: &str) -> Result<()> {
+    // `tokio = "1"` and `tokio = { version = "1", features = [...] }` say the same of the version.
+    if let (Some(version), true) = (existing.as_str(), item.is_table_like()) {
+        let mut table = InlineTable::new();
+        table.insert("version", version.into());
+        *existing = Item::Value(Value::InlineTable(table));
+    }
+    if let Some(existing) = existing.as_table_like_mut() {
+        return match (item.as_table_like(), item.as_str()) {
+            (Some(from), _) => merge_tables(existing, from, at),
+            (None, Some(version))
+                if existing.get("version").and_then(Item::as_str) == Some(version) =>
+            {
+                Ok(())
+            }
+            _ => bail!("`{at}` is a table in one and a value in the other"),
+        };
+    }
+    if let (Some(array), Some(from)) = (existing.as_array_mut(), item.as_array()) {
+        for value in from {
+            if !array.iter().any(|held| is_same(held, value)) {
+                array.push(value.clone());
+            }
+        }
+        array.fmt();
+        return Ok(());
+    }
+    match (existing.as_value(), item.as_value()) {
+        (Some(one), Some(other)) if is_same(one, other) => Ok(()),
+        (Some(one), Some(other)) => bail!(
+            "`{at}` is `{}` in one and `{}` in the other",
+            plain(one),
+            plain(other)
+        ),
+        _ => bail!("`{at}` is a table in one and a value in the other"),
+    }
+}
+
+fn is_same(one: &Value, other: &Value) -> bool {
+    plain(one) == plain(other)
+}
+
+/// A value without the space and the comments around it.
+fn plain(value: &Value) -> String {
+    value.clone().decorated("", "").to_string()
+}
+
+/// A table that the manifest did not have stands after the others, a blank line before it.
+fn place_at_the_end(table: &mut Table) {
+    table.set_position(None);
+    let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str());
+    let prefix = format!("\n{}", prefix.unwrap_or_default().trim_start_matches('\n'));
+    table.decor_mut().set_prefix(prefix);
+}
+
+/// What a directory is to the workspace around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Membership {
+    /// Nothing.
+    None,
+    /// A member by name, which no exclusion changes.
+    Named,
+    /// A member by a pattern. The text is the manifest with the directory excluded.
+    Matched(String),
+}
+
+/// What the directory `path` is to the workspace of this manifest, by cargo's rules.
+pub fn membership(manifest: &str, path: &str) -> Membership {
+    let Ok(mut document) = manifest.parse::<DocumentMut>() else {
+        return Membership::None;
+    };
+    let Some(workspace) = document
+        .get_mut("workspace")
+        .and_then(Item::as_table_like_mut)
+    else {
+        return Membership::None;
+    };
+    let members = strings(workspace.get("members"));
+    let (patterns, names): (Vec<&str>, Vec<&str>) = members
+        .into_iter()
+        .partition(|member| member.contains(['*', '?', '[']));
+    if names.contains(&path) {
+        return Membership::Named;
+    }
+    if !patterns.iter().any(|pattern| is_match(pattern, path)) {
+        return Membership::None;
+    }
+    if names.iter().any(|name| is_above(name, path)) {
+        return Membership::Named;
+    }
+    if strings(workspace.get("exclude"))
+        .iter()
+        .any(|excluded| is_above(excluded, path))
+    {
+        return Membership::None;
+    }
+    let excluded = workspace.entry("exclude").or_insert(value(Array::new()));
+    match excluded.as_array_mut() {
+        Some(excluded) => push_like_the_others(excluded, path),
+        // Not a list: cargo refuses the workspace already.
+        None => return Membership::None,
+    }
+    Membership::Matched(document.to_string())
+}
+
+fn strings(item: Option<&Item>) -> Vec<&str> {
+    let array = item.and_then(Item::as_array);
+    array
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(|path| path.trim_start_matches("./").trim_end_matches('/'))
+        .collect()
+}
+
+fn is_match(pattern: &str, path: &str) -> bool {
+    let options = glob::MatchOptions {
+        require_literal_separator: true,
+        ..glob::MatchOptions::new()
+    };
+    glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_with(path, options))
+}
+
+fn is_above(directory: &str, path: &str) -> bool {
+    path.strip_prefix(directory)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Adds an item in the layout that the list has: on one line, or one line for each.
+fn push_like_the_others(array: &mut Array, item: &str) {
+    match array.iter().last().map(|last| last.decor().clone()) {
+        Some(decor) => {
+            let prefix = decor.prefix().cloned().unwrap_or_default();
+            // A comment before the last item is about that item.
+            let prefix = prefix.as_str().map(|prefix| match prefix.rfind('\n') {
+                Some(line) => prefix[line..].to_owned(),
+                None => prefix.to_owned(),
+            });
+            array.push_formatted(Value::from(item).decorated(prefix.unwrap_or_default(), ""));
+        }
+        None => array.push(item),
+    }
+}

@@ -1,0 +1,43 @@
+//! What a project remembers of its making, in `.scaffold/`: the answers, and its rendering as it was.
+//!
+//! With both, a later `scaffold` can tell what the project's owner changed, without a network, git's history or the
+//! version that made it.
+
+use anyhow::Result;
+use toml_edit::{Array, DocumentMut, Item, Table, value};
+
+use crate::answers::{Answers, ResourceName};
+use crate::tree::Tree;
+
+/// The file of the answers.
+const ANSWERS: &str = ".scaffold/answers.toml";
+/// The file that holds the rendering.
+const PRISTINE: &str = ".scaffold/pristine.txt";
+
+const HEADER: &str = "\
+# What `scaffold` made this project from. It is read again when the project is
+# changed or updated with `scaffold`, so it belongs into version control.
+
+";
+
+/// Adds a project's memory to its rendering.
+pub fn remember(tree: &mut Tree, preset: &str, answers: &Answers) -> Result<()> {
+    let pristine = tree.to_string();
+    tree.insert(ANSWERS, answers_file(preset, answers))?;
+    tree.insert(PRISTINE, pristine)
+}
+
+fn answers_file(preset: &str, answers: &Answers) -> String {
+    let mut document = DocumentMut::new();
+    document["scaffold"] = value(env!("CARGO_PKG_VERSION"));
+    document["preset"] = value(preset);
+    document["name"] = value(answers.name.as_str());
+    let resources: Array = answers.resources.iter().map(ResourceName::path).collect();
+    document["resources"] = value(resources);
+    let mut options = Table::new();
+    for (choice, option) in answers.chosen() {
+        options[choice] = value(option);
+    }
+    document["options"] = Item::Table(options);
+    format!("{HEADER}{document}")
+}

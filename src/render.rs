@@ -1,0 +1,285 @@
+//! Preset and answers to a tree: picks the layers, renders each file, and joins what several layers say together.
+//!
+//! Nothing here reads or writes a file, and what a template can cost is bounded.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
+
+use crate::fit::fit;
+use crate::answers::{Answers, ResourceName};
+use crate::manifest;
+use crate::overlay::{Overlay, Source};
+use crate::preset::{NONE, Preset};
+use crate::tree::Tree;
+
+/// Work and memory that one template may use, in the template engine's own unit: some 60 MB at the very most.
+const FUEL: u64 = 1_000_000;
+/// Files that one project may have.
+const MAX_FILES: usize = 2_000;
+/// Bytes that all files of one project may have.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// In a path: the file stands once for each resource.
+const RESOURCE: &str = "{{resource}}";
+/// The fragment that is merged as TOML instead of being gathered.
+const MANIFEST: &str = "Cargo.toml";
+/// The file that the preset's lock table makes.
+const LOCK: &str = "Cargo.lock";
+
+/// Renders a project.
+pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
+    let layers = preset.layers(answers);
+    let overlay = Overlay::of(&layers)?;
+    let mut engine = Engine::new(preset, answers)?;
+    engine.gather(&overlay)?;
+
+    let mut tree = Tree::default();
+    let mut bytes = 0;
+    for (&path, source) in &overlay.files {
+        for (path, resource) in instances(path, &answers.resources) {
+            let mut text = engine.text(source, resource)?;
+            if path == MANIFEST {
+                text = manifest::merge((&source.place(), &text), &engine.manifests)?;
+            }
+            bytes += text.len();
+            ensure!(
+                bytes <= MAX_BYTES,
+                "the project is larger than {MAX_BYTES} bytes"
+            );
+            tree.insert(path, text).with_context(|| source.place())?;
+            ensure!(
+                tree.len() <= MAX_FILES,
+                "the project has more than {MAX_FILES} files"
+            );
+        }
+    }
+    engine.check_fragments(&overlay)?;
+    if let Some(table) = preset.lock_table()? {
+        let chosen: Vec<_> = answers.chosen().collect();
+        tree.insert(LOCK, table.lockfile(answers.name.as_str(), &chosen))?;
+    }
+    Ok(tree)
+}
+
+/// Renders a project's `Cargo.toml` alone, which unlike a whole project makes sense for any set of options.
+pub fn render_manifest(preset: &Preset, answers: &Answers) -> Result<String> {
+    let layers = preset.layers(answers);
+    let overlay = Overlay::of(&layers)?;
+    let mut engine = Engine::new(preset, answers)?;
+    engine.gather(&overlay)?;
+    let source = overlay.files.get(MANIFEST).with_context(|| format!("the preset has no `{MANIFEST}`"))?;
+    let text = engine.text(source, None)?;
+    manifest::merge((&source.place(), &text), &engine.manifests)
+}
+
+/// The files that a path of a layer stands for: one, or one for each resource.
+fn instances<'a>(
+    path: &str,
+    resources: &'a [ResourceName],
+) -> Vec<(String, Option<&'a ResourceName>)> {
+    if path.contains(RESOURCE) {
+        let of = |resource: &'a ResourceName| {
+            (path.replace(RESOURCE, resource.plural()), Some(resource))
+        };
+        resources.iter().map(of).collect()
+    } else {
+        vec![(path.to_owned(), None)]
+    }
+}
+
+/// The template engine with all that templates may use.
+struct Engine {
+    environment: Environment<'static>,
+    /// The variables of every template.
+    shared: Value,
+    resources: BTreeMap<String, Value>,
+    /// The manifest's fragments, each with the place that it comes from.
+    manifests: Vec<(String, String)>,
+    /// The names that a template has gathered so far.
+    gathered: Arc<Mutex<Vec<String>>>,
+}
+
+impl Engine {
+    fn new(preset: &Preset, answers: &Answers) -> Result<Engine> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.set_fuel(Some(FUEL));
+        // Keeps the place of an error, which the excerpt in our message needs.
+        environment.set_debug(true);
+        environment.add_filter("fit", |text: String| fit(&text));
+
+        let resources: BTreeMap<String, Value> = answers
+            .resources
+            .iter()
+            .map(|resource| (resource.plural().to_owned(), resource_value(resource)))
+            .collect();
+        let in_order = answers.resources.iter().map(ResourceName::plural);
+        let in_order: Vec<Value> = in_order.map(|plural| resources[plural].clone()).collect();
+        let mut shared: BTreeMap<&str, Value> = preset
+            .choices
+            .iter()
+            .map(|choice| (choice.name.as_str(), Value::from(())))
+            .collect();
+        for (choice, option) in answers.chosen().filter(|(_, option)| *option != NONE) {
+            shared.insert(choice, option.into());
+        }
+        shared.insert("name", answers.name.as_str().into());
+        shared.insert("crate_name", answers.name.crate_name().into());
+        shared.insert("resource", in_order.first().cloned().unwrap_or_default());
+        shared.insert("resources", in_order.into());
+        Ok(Engine {
+            environment,
+            shared: shared.into(),
+            resources,
+            manifests: Vec::new(),
+            gathered: Arc::default(),
+        })
+    }
+
+    /// Renders the fragments, and lets the templates that follow gather them.
+    fn gather(&mut self, overlay: &Overlay) -> Result<()> {
+        let mut fragments: BTreeMap<String, String> = BTreeMap::new();
+        for (&name, sources) in &overlay.fragments {
+            for source in sources {
+                let text = self.text(source, None)?;
+                if name == MANIFEST {
+                    self.manifests.push((source.place(), text));
+                } else {
+                    fragments
+                        .entry(name.to_owned())
+                        .or_default()
+                        .push_str(&text);
+                }
+            }
+        }
+        let gathered = Arc::clone(&self.gathered);
+        self.environment
+            .add_function("fragments", move |name: String| {
+                let text = fragments.get(&name).cloned().unwrap_or_default();
+                if let Ok(mut gathered) = gathered.lock() {
+                    gathered.push(name);
+                }
+                text
+            });
+        Ok(())
+    }
+
+    /// A fragment that no file gathers says something that nobody would ever read.
+    fn check_fragments(&self, overlay: &Overlay) -> Result<()> {
+        let gathered = self
+            .gathered
+            .lock()
+            .map(|names| names.clone())
+            .unwrap_or_default();
+        for (&name, sources) in &overlay.fragments {
+            let is_read = if name == MANIFEST {
+                overlay.files.contains_key(MANIFEST)
+            } else {
+                gathered.iter().any(|other| other == name)
+            };
+            if let (false, Some(source)) = (is_read, sources.first()) {
+                bail!(
+                    "`{}` is a fragment that no file gathers\nhelp: a shared file gathers it with `{{{{ fragments(\"{name}\") }}}}`",
+                    source.place()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of one file: copied, or rendered.
+    fn text(&mut self, source: &Source, resource: Option<&ResourceName>) -> Result<String> {
+        if !source.is_template() {
+            return Ok(source.text.to_owned());
+        }
+        self.environment.set_syntax(syntax(source.target())?);
+        let context = match resource {
+            Some(resource) => {
+                let resource = &self.resources[resource.plural()];
+                context! { resource, ..self.shared.clone() }
+            }
+            None => self.shared.clone(),
+        };
+        self.environment
+            .render_named_str(source.path, source.text, context)
+            .map_err(|error| describe(&error, source))
+    }
+}
+
+fn resource_value(resource: &ResourceName) -> Value {
+    context! {
+        plural => resource.plural(),
+        singular => resource.singular(),
+        Plural => resource.plural_type(),
+        Singular => resource.singular_type(),
+        path => resource.path(),
+    }
+}
+
+/// The marks of a template follow from the language of the file, whose comments the line statements look like.
+fn syntax(path: &str) -> Result<SyntaxConfig> {
+    let file_name = path.rsplit('/').next().unwrap_or(path);
+    let extension = file_name
+        .rsplit_once('.')
+        .map_or("", |(_, extension)| extension);
+    let line_statement = match (file_name, extension) {
+        (_, "rs" | "js") => "//%",
+        (_, "sql") => "--%",
+        (_, "toml" | "yaml" | "yml" | "sh") => "#%",
+        ("Dockerfile" | "justfile" | ".gitignore" | ".dockerignore", _) => "#%",
+        (name, _) if name.starts_with(".env") || name.starts_with("env") => "#%",
+        _ => "",
+    };
+    let config = SyntaxConfig::builder()
+        .line_statement_prefix(line_statement)
+        .keep_trailing_newline(true)
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()?;
+    Ok(config)
+}
+
+/// A template's error as its author needs it: the layer, the path, the line and the excerpt.
+fn describe(error: &minijinja::Error, source: &Source) -> Error {
+    let what = match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    };
+    let place = source.place();
+    let Some(line) = error.line() else {
+        return anyhow!("`{place}` is a broken template: {what}");
+    };
+    let help = match error.kind() {
+        ErrorKind::UndefinedError => {
+            "\nhelp: a template knows `name`, `crate_name`, `resource`, `resources`, `fragments(NAME)` and each choice by its name"
+        }
+        _ => "",
+    };
+    anyhow!(
+        "`{place}` is a broken template: {what}\n{}{help}",
+        excerpt(source.text, line, error.range())
+    )
+}
+
+fn excerpt(text: &str, line: usize, range: Option<std::ops::Range<usize>>) -> String {
+    let code = text.lines().nth(line - 1).unwrap_or_default();
+    let gutter = " ".repeat(line.to_string().len());
+    let mut excerpt = format!("{gutter} |\n{line} | {code}\n{gutter} |");
+    let start_of_line = text
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum::<usize>();
+    if let Some(range) = range
+        && let Some(before) = text.get(start_of_line..range.start)
+        && let Some(marked) = text.get(range.start..range.end.min(start_of_line + code.len()))
+    {
+        let marks = "^".repeat(marked.chars().count().max(1));
+        excerpt.push_str(&format!(" {}{marks}", " ".repeat(before.chars().count())));
+    }
+    excerpt
+}

@@ -1,0 +1,104 @@
+//! What `new` tells when it is done: people on stderr, programs on stdout.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use crate::answers::{Answers, ResourceName};
+use crate::cli::Format;
+use crate::plan::Plan;
+
+/// What became of a project.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// What it was made from.
+    pub answers: &'a Answers,
+    /// The preset that it was made from.
+    pub preset: &'a str,
+    /// What was planned.
+    pub plan: &'a Plan,
+    /// The project's directory.
+    pub destination: PathBuf,
+    /// Whether the plan was carried out.
+    pub is_written: bool,
+    /// What was done beside it.
+    pub done: Vec<String>,
+    /// What was not done, and why.
+    pub skipped: Vec<String>,
+    /// The command that makes the same and asks nothing.
+    pub command: String,
+    /// The commands that make sense now.
+    pub next: Vec<String>,
+}
+
+impl Report<'_> {
+    /// Tells it.
+    pub fn print(&self, format: Format) -> Result<()> {
+        match format {
+            // Nobody is left to hear that stderr is closed.
+            Format::Human => io::stderr().write_all(self.human().as_bytes()).or(Ok(())),
+            Format::Json => print_json(&self.json()),
+        }
+    }
+
+    fn human(&self) -> String {
+        let Report { answers, plan, .. } = self;
+        let (name, count) = (answers.name.as_str(), plan.writes().count());
+        let destination = self.destination.display();
+        let mut text = match self.is_written {
+            true => format!("made `{name}` in `{destination}`, {count} files\n"),
+            false => format!("{plan}would make `{name}` in `{destination}`, {count} files\n"),
+        };
+        for done in &self.done {
+            text.push_str(&format!("  {done}\n"));
+        }
+        for skipped in &self.skipped {
+            text.push_str(&format!("  skipped {skipped}\n"));
+        }
+        text.push_str(&format!("\nthe same without a question:\n  {}\n", self.command));
+        if self.is_written {
+            text.push_str("\nnext:\n");
+            for command in &self.next {
+                text.push_str(&format!("  {command}\n"));
+            }
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let options: Map<String, Value> = self
+            .answers
+            .chosen()
+            .map(|(choice, option)| (choice.to_owned(), option.into()))
+            .collect();
+        let resources = self.answers.resources.iter().map(ResourceName::path);
+        let changes = self.plan.changes();
+        json!({
+            "answers": {
+                "name": self.answers.name.as_str(),
+                "preset": self.preset,
+                "options": options,
+                "resources": resources.collect::<Vec<_>>(),
+            },
+            "plan": changes
+                .map(|(path, change)| json!({ "path": path, "change": change.verb() }))
+                .collect::<Vec<_>>(),
+            "destination": self.destination.to_string_lossy(),
+            "written": self.is_written,
+            "done": self.done,
+            "skipped": self.skipped,
+            "command": self.command,
+            "next": self.next,
+        })
+    }
+}
+
+fn print_json(value: &Value) -> Result<()> {
+    match writeln!(io::stdout(), "{value:#}") {
+        // Whoever read it has had enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("stdout can't be written"),
+    }
+}

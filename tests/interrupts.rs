@@ -1,0 +1,211 @@
+//! All or nothing, for real: signals at the worst moments, a full disk, a disk that is read-only.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use support::Test;
+
+/// Longer than anything here takes, and shorter than a developer's patience.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed()).unwrap()
+}
+
+/// Runs `new` with a git that never ends, sends the signal while git runs, and looks at what is left.
+fn interrupt_during_git(signal: Signal) {
+    let test = Test::new();
+    // What git starts has to end, too: it would write on into a directory that is gone.
+    test.write("../bin/git", "#!/bin/sh\nsleep 1000 &\necho $! > ../../sleeping\nmv ../../sleeping ../../started\nwait\n");
+    let git = test.dir().join("../bin/git");
+    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", git.parent().unwrap().display(), std::env::var("PATH").unwrap());
+
+    let mut command = test.scaffold(&["new", "accounts-api", "--yes"]);
+    let child = command.env("PATH", path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = test.dir().join("../started");
+    wait_until("git", || started.exists());
+    assert_eq!(test.paths().iter().filter(|path| path.contains(".scaffold/src/main.rs")).count(), 1);
+    kill_process(pid(&child), signal).unwrap();
+
+    let seen = test.seen(child.wait_with_output().unwrap());
+    assert_eq!(seen.to_string(), "exit 130\n--- stderr\nerror: interrupted, nothing was written\n");
+    assert!(test.paths().is_empty(), "{:?}", test.paths());
+    let sleeping = Pid::from_raw(fs::read_to_string(started).unwrap().trim().parse().unwrap()).unwrap();
+    wait_until("what git started to end", || test_kill_process(sleeping).is_err());
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    interrupt_during_git(Signal::INT);
+}
+
+#[test]
+fn a_termination_leaves_nothing_behind() {
+    interrupt_during_git(Signal::TERM);
+}
+
+/// `new` on a terminal of its own, and what that terminal shows.
+struct Terminal {
+    script: Child,
+    shown: std::sync::mpsc::Receiver<u8>,
+    text: String,
+}
+
+impl Terminal {
+    /// `script` is on every Debian; it gives its child a terminal and hands on the exit code.
+    fn open(test: &Test, line: &str) -> Terminal {
+        let mut script = Command::new("script");
+        test.at_home(script.args(["--quiet", "--return", "--command", line, "/dev/null"]));
+        let mut script = script.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, shown) = std::sync::mpsc::channel();
+        let stdout = script.stdout.take().unwrap();
+        thread::spawn(move || stdout.bytes().map_while(Result::ok).try_for_each(|byte| sender.send(byte)));
+        Terminal { script, shown, text: String::new() }
+    }
+
+    fn wait_for(&mut self, what: &str) {
+        let start = Instant::now();
+        while !self.text.contains(what) {
+            assert!(start.elapsed() < PATIENCE, "waited in vain for {what:?} in {:?}", self.text);
+            if let Ok(byte) = self.shown.recv_timeout(Duration::from_millis(50)) {
+                self.text.push(byte as char);
+            }
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// The exit code, and all that was shown since the last wait.
+    fn close(mut self) -> (Option<i32>, String) {
+        let code = self.script.wait().unwrap().code();
+        self.text.clear();
+        self.text.extend(self.shown.iter().map(|byte| byte as char));
+        (code, self.text)
+    }
+}
+
+const HIDE_CURSOR: &str = "\x1b[?25l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+fn new_on_a_terminal(test: &Test) -> Terminal {
+    Terminal::open(test, &format!("{} new accounts-api --no-git", env!("CARGO_BIN_EXE_scaffold")))
+}
+
+#[test]
+fn on_a_terminal_it_asks_for_what_is_open() {
+    let test = Test::new();
+    let mut terminal = new_on_a_terminal(&test);
+    terminal.wait_for("Which cache?");
+    terminal.wait_for("none");
+    terminal.press("\x1b[B\r");
+    terminal.wait_for("How do you watch it?");
+    terminal.press("\r");
+    let (code, shown) = terminal.close();
+    assert_eq!(code, Some(0), "{shown}");
+    let answers = test.read("accounts-api/.scaffold/answers.toml");
+    assert!(answers.contains("cache = \"none\"") && answers.contains("observability = \"prometheus\""), "{answers}");
+}
+
+#[test]
+fn an_interrupt_of_a_question_shows_the_cursor_again() {
+    let test = Test::new();
+    let mut terminal = new_on_a_terminal(&test);
+    terminal.wait_for(HIDE_CURSOR);
+    terminal.wait_for("none");
+    terminal.press("\x03");
+    let (code, shown) = terminal.close();
+    assert_eq!(code, Some(130), "{shown}");
+    assert!(shown.contains(SHOW_CURSOR), "{shown:?}");
+    assert!(test.paths().is_empty());
+}
+
+#[test]
+fn a_termination_during_a_question_restores_the_terminal() {
+    let test = Test::new();
+    let program = env!("CARGO_BIN_EXE_scaffold");
+    let line = format!("{program} new accounts-api & echo $! > ../pid; fg; code=$?; stty -a; exit $code");
+    let mut terminal = Terminal::open(&test, &format!("bash -mc '{line}'"));
+    terminal.wait_for("none");
+    let pid = fs::read_to_string(test.dir().join("../pid")).unwrap();
+    kill_process(Pid::from_raw(pid.trim().parse().unwrap()).unwrap(), Signal::TERM).unwrap();
+    let (code, shown) = terminal.close();
+    assert_eq!(code, Some(130), "{shown}");
+    assert!(shown.contains(SHOW_CURSOR) && shown.contains(" icanon") && shown.contains(" echo "), "{shown}");
+    assert!(test.paths().is_empty());
+}
+
+/// Runs `new` in a directory on a disk of its own, and tells what it left there.
+fn on_a_disk(options: &str) -> (Test, support::Seen) {
+    let test = Test::new();
+    fs::create_dir(test.dir().join("disk")).unwrap();
+    let line = format!(
+        "mount -t tmpfs -o {options} none disk && cd disk && {} new accounts-api --yes; code=$?; ls -A; exit $code",
+        env!("CARGO_BIN_EXE_scaffold")
+    );
+    // A namespace of its own: the disk is gone with the command, and no privilege is needed.
+    let mut unshare = Command::new("unshare");
+    test.at_home(unshare.args(["--map-root-user", "--mount", "sh", "-c", &line]));
+    let seen = test.see(&mut unshare);
+    (test, seen)
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    assert_seen!(on_a_disk("size=80k").1, @"");
+    assert_seen!(on_a_disk("nr_inodes=12").1, @"");
+}
+
+#[test]
+fn a_disk_that_fills_up_while_git_commits_costs_the_commit_only() {
+    let (_, seen) = on_a_disk("size=700k");
+    assert_seen!(seen, @"");
+}
+
+#[test]
+fn a_disk_that_is_read_only_is_told_as_such() {
+    assert_seen!(on_a_disk("ro").1, @"");
+}
+
+#[test]
+fn a_file_that_may_not_get_so_large_leaves_nothing_behind() {
+    let test = Test::new();
+    let line = format!("trap '' XFSZ; ulimit -f 8; {} new accounts-api --yes", env!("CARGO_BIN_EXE_scaffold"));
+    let mut shell = Command::new("sh");
+    test.at_home(shell.args(["-c", &line]));
+    assert_seen!(test.see(&mut shell), @"");
+    assert!(test.paths().is_empty());
+}
+
+#[test]
+fn a_directory_that_one_may_not_write_to_is_told_as_such() {
+    let test = Test::new();
+    let mut command = Command::new("unshare");
+    // Root may write everywhere, so somebody else has to try.
+    let line = format!("{} new accounts-api --yes", env!("CARGO_BIN_EXE_scaffold"));
+    test.at_home(command.args(["--map-user=1000", "--map-group=1000", "sh", "-c", &line]));
+    fs::set_permissions(test.dir(), fs::Permissions::from_mode(0o555)).unwrap();
+    let seen = test.see(&mut command);
+    fs::set_permissions(test.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_seen!(seen, @"");
+    assert!(test.paths().is_empty());
+}

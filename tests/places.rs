@@ -1,0 +1,228 @@
+//! Where a project can go and where it can't, and what is around it: repositories, workspaces, machines that lack things.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+
+use support::{Test, paths};
+
+const NEW: &[&str] = &["new", "accounts-api", "--yes", "--no-git"];
+
+fn new_into<'a>(into: &'a str) -> Vec<&'a str> {
+    [NEW, &["--into", into]].concat()
+}
+
+#[test]
+fn an_empty_directory_is_fine() {
+    let test = Test::new();
+    fs::create_dir(test.dir().join("accounts-api")).unwrap();
+    assert_eq!(test.run(NEW).code, Some(0));
+    assert!(test.paths().contains(&"accounts-api/Cargo.toml".to_owned()));
+}
+
+#[test]
+fn the_directory_that_one_stands_in_is_fine_where_it_is_empty() {
+    let test = Test::new();
+    assert_eq!(test.run(&new_into(".")).code, Some(0));
+    assert!(test.paths().contains(&"Cargo.toml".to_owned()));
+}
+
+#[test]
+fn a_directory_that_is_not_empty_is_refused() {
+    let test = Test::new();
+    test.write("accounts-api/.keep", "mine");
+    assert_seen!(test.run(NEW), @"");
+    assert_seen!(test.run(&new_into(".")), @"");
+    assert_eq!(test.paths(), ["accounts-api/", "accounts-api/.keep"]);
+}
+
+#[test]
+fn a_file_and_a_link_are_refused() {
+    let test = Test::new();
+    test.write("accounts-api", "mine");
+    fs::create_dir(test.dir().join("elsewhere")).unwrap();
+    symlink("elsewhere", test.dir().join("link")).unwrap();
+    symlink("nowhere", test.dir().join("dangling")).unwrap();
+    assert_seen!(test.run(NEW), @"");
+    assert_seen!(test.run(&new_into("link")), @"");
+    assert_seen!(test.run(&new_into("link/")), @"");
+    assert_seen!(test.run(&new_into("dangling")), @"");
+    assert_eq!(test.paths(), ["accounts-api", "dangling", "elsewhere/", "link"]);
+}
+
+#[test]
+fn a_parent_that_does_not_exist_or_is_a_file_is_refused() {
+    let test = Test::new();
+    test.write("file", "mine");
+    assert_seen!(test.run(&new_into("missing/shop")), @"");
+    assert_seen!(test.run(&new_into("file/shop")), @"");
+    assert_seen!(test.run(&new_into("/")), @"");
+    assert_seen!(test.run(&new_into("")), @"");
+    assert_eq!(test.paths(), ["file"]);
+}
+
+#[test]
+fn a_path_may_have_any_character() {
+    let test = Test::new();
+    let parent = "a 'b' \"c\" $d `e` ü 部 :f";
+    fs::create_dir(test.dir().join(parent)).unwrap();
+    let into = format!("{parent}/the project");
+    assert_seen!(test.run(&["new", "accounts-api", "--yes", "--into", &into]), @"");
+    let plain = test.run(&new_into("plain"));
+    assert_eq!(plain.code, Some(0));
+    let (odd, plain) = (test.dir().join(into), test.dir().join("plain"));
+    for path in paths(&plain).iter().filter(|path| !path.ends_with('/')) {
+        assert_eq!(fs::read(odd.join(path)).unwrap(), fs::read(plain.join(path)).unwrap(), "{path}");
+    }
+}
+
+#[test]
+fn files_get_the_modes_that_any_new_file_gets() {
+    let test = Test::new();
+    test.preset(&[("base/run.sh", "#!/bin/sh\n"), ("base/plain.txt", "text\n")]);
+    let mut command = Command::new("sh");
+    let line = format!("umask 027; {} new shop --preset house --no-git", env!("CARGO_BIN_EXE_scaffold"));
+    test.at_home(command.args(["-c", &line]));
+    assert_eq!(test.see(&mut command).code, Some(0));
+    let mode = |path: &str| fs::metadata(test.dir().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("shop"), mode("shop/run.sh"), mode("shop/plain.txt")), (0o750, 0o750, 0o640));
+}
+
+#[test]
+fn a_new_project_is_committed() {
+    let test = Test::new();
+    assert_eq!(test.run(&["new", "accounts-api", "--yes"]).code, Some(0));
+    let mut git = Command::new("git");
+    test.at_home(git.args(["-C", "accounts-api", "log", "--format=%an: %s", "main"]));
+    assert_seen!(test.see(&mut git), @"");
+    let mut git = Command::new("git");
+    test.at_home(git.args(["-C", "accounts-api", "status", "--short"]));
+    assert_seen!(test.see(&mut git), @"");
+}
+
+#[test]
+fn a_repository_around_the_project_is_enough() {
+    let test = Test::new();
+    fs::create_dir(test.dir().join(".git")).unwrap();
+    fs::create_dir(test.dir().join("services")).unwrap();
+    assert_seen!(test.run(&["new", "accounts-api", "--yes", "--into", "services/accounts"]), @"");
+    assert!(!test.dir().join("services/accounts/.git").exists());
+}
+
+#[test]
+fn a_worktree_is_a_repository_too() {
+    let test = Test::new();
+    test.write(".git", "gitdir: /elsewhere\n");
+    let seen = test.run(&["new", "accounts-api", "--yes"]);
+    assert!(seen.stderr.contains("skipped the git repository"), "{seen}");
+}
+
+#[test]
+fn it_works_from_within_a_git_hook() {
+    let test = Test::new();
+    let mut command = test.scaffold(&["new", "accounts-api", "--yes"]);
+    let seen = test.see(command.env("GIT_DIR", "/elsewhere/.git").env("GIT_INDEX_FILE", "/elsewhere/index"));
+    assert!(seen.stderr.contains("committed to a new git repository"), "{seen}");
+}
+
+#[test]
+fn without_git_cargo_and_home_it_says_what_it_skipped() {
+    let test = Test::new();
+    let mut command = test.scaffold(&["new", "accounts-api", "--yes"]);
+    assert_seen!(test.see(command.env("PATH", "/nowhere").env_remove("HOME")), @"");
+    assert!(test.dir().join("accounts-api/Cargo.lock").exists());
+}
+
+#[test]
+fn without_an_environment_it_works() {
+    let test = Test::new();
+    let seen = test.see(test.scaffold(NEW).env_clear());
+    assert_eq!(seen.code, Some(0), "{seen}");
+}
+
+#[test]
+fn where_git_does_not_know_who_commits_it_says_so() {
+    let test = Test::new();
+    fs::write(test.dir().join("../home/.gitconfig"), "[user]\nuseConfigOnly = true\n").unwrap();
+    assert_seen!(test.run(&["new", "accounts-api", "--yes"]), @"");
+    assert!(test.dir().join("accounts-api/.git").exists());
+}
+
+#[test]
+fn where_git_fails_the_project_is_there_and_the_reason_is_told() {
+    let test = Test::new();
+    test.write("bin/git", "#!/bin/sh\necho 'fatal: no luck today' >&2\nexit 128\n");
+    fs::set_permissions(test.dir().join("bin/git"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", test.dir().join("bin").display(), std::env::var("PATH").unwrap());
+    let seen = test.see(test.scaffold(&["new", "accounts-api", "--yes"]).env("PATH", path));
+    assert!(seen.stderr.contains("skipped the git repository, because `git init` failed: no luck today"), "{seen}");
+}
+
+const MANIFEST: &str = "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
+
+/// A test with a small preset whose projects cargo can read, and cargo's view of a directory.
+fn workspace(manifest: &str) -> Test {
+    let test = Test::new();
+    test.preset(&[("base/Cargo.toml.jinja", MANIFEST), ("base/src/lib.rs", "")]);
+    test.write("ours/Cargo.toml", manifest);
+    test.write("ours/crates/one/Cargo.toml", "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    test.write("ours/crates/one/src/lib.rs", "");
+    test
+}
+
+fn cargo_reads(test: &Test, directory: &str) -> bool {
+    let mut cargo = Command::new("cargo");
+    test.at_home(cargo.args(["metadata", "--offline", "--no-deps", "--format-version", "1"]));
+    for variable in ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+        cargo.envs(std::env::var_os(variable).map(|value| (variable, value)));
+    }
+    let output = cargo.current_dir(test.dir().join(directory)).output().unwrap();
+    output.status.success()
+}
+
+const NEW_IN_WORKSPACE: &[&str] = &["new", "shop", "--preset", "house", "--no-git", "--into", "ours/crates/shop"];
+
+#[test]
+fn a_workspace_that_takes_the_project_for_a_member_leaves_it_alone_afterwards() {
+    let test = workspace(
+        "# Ours.\n[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"] # all of them\n\n[profile.dev]\n# Faster.\ndebug=0\n",
+    );
+    assert_seen!(test.run(NEW_IN_WORKSPACE), @"");
+    insta::assert_snapshot!(test.read("ours/Cargo.toml"), @"");
+    assert!(cargo_reads(&test, "ours") && cargo_reads(&test, "ours/crates/shop"));
+    assert_eq!(test.paths().iter().filter(|path| path.contains("/.")).count(), 3, "{:?}", test.paths());
+}
+
+#[test]
+fn a_list_of_exclusions_keeps_its_layout() {
+    let test = workspace(
+        "[workspace]\nmembers = [\"./crates/*/\"]\nexclude = [\n    # Not ready.\n    \"crates/two\", # yet\n    # Old.\n    \"crates/three\",\n]\n",
+    );
+    assert_eq!(test.run(NEW_IN_WORKSPACE).code, Some(0));
+    insta::assert_snapshot!(test.read("ours/Cargo.toml"), @"");
+    assert!(cargo_reads(&test, "ours"));
+}
+
+#[test]
+fn a_workspace_that_does_not_want_the_project_is_not_touched() {
+    for manifest in [
+        "[workspace]\nmembers=[\"crates/one\"]\n",
+        "[workspace]\nmembers=[\"crates/*\"]\nexclude=[\"crates/shop\"]\n",
+        "[package]\nname=\"ours\"\nversion=\"0.1.0\"\n",
+        "this is not TOML",
+    ] {
+        let test = workspace(manifest);
+        assert_eq!(test.run(NEW_IN_WORKSPACE).code, Some(0));
+        assert_eq!(test.read("ours/Cargo.toml"), manifest);
+    }
+}
+
+#[test]
+fn a_workspace_that_names_the_project_is_refused() {
+    let test = workspace("[workspace]\nmembers = [\"crates/one\", \"crates/shop\"]\n");
+    let before = test.paths();
+    assert_seen!(test.run(NEW_IN_WORKSPACE), @"");
+    assert_eq!(test.paths(), before);
+}

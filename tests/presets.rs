@@ -1,0 +1,233 @@
+//! Presets from a directory: what they can say, and what broken and hostile ones get told.
+
+mod support;
+
+use std::os::unix::fs::symlink;
+
+use support::{Seen, Test};
+
+/// What a preset with these files makes of the project `shop`.
+fn render(files: &[(&str, &str)]) -> (Test, Seen) {
+    let test = Test::new();
+    test.preset(files);
+    let seen = test.run(&["new", "shop", "--preset", "house", "--yes", "--no-git"]);
+    (test, seen)
+}
+
+/// The one file of a project that a preset with this template makes.
+fn text(template: &str) -> String {
+    let (test, seen) = render(&[("base/file.rs.jinja", template)]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    test.read("shop/file.rs")
+}
+
+/// What a template that does not render gets told.
+fn broken(template: &str) -> Seen {
+    let (test, seen) = render(&[("base/src/lib.rs.jinja", template)]);
+    assert!(!test.dir().join("shop").exists());
+    seen
+}
+
+const CHOICES: &str = r#"
+name = "house"
+description = "Ours"
+
+[[choice]]
+name = "database"
+prompt = "Which database?"
+default = "files"
+[[choice.option]]
+name = "files"
+help = "in files"
+next = ["mkdir data"]
+
+[[choice]]
+name = "cache"
+prompt = "Which cache?"
+default = "none"
+[[choice.option]]
+name = "none"
+help = "without"
+[[choice.option]]
+name = "memory"
+help = "in memory"
+"#;
+
+#[test]
+fn a_template_knows_the_names() {
+    let (test, seen) = render(&[(
+        "base/names.txt.jinja",
+        "{{ name }} {{ crate_name }} {{ resource.plural }} {{ resource.singular }} {{ resource.Plural }} {{ resource.Singular }} {{ resource.path }}\n",
+    )]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    assert_eq!(test.read("shop/names.txt"), "shop shop shops shop Shops Shop shops\n");
+}
+
+#[test]
+fn a_line_statement_looks_like_a_comment_of_the_language() {
+    assert_eq!(text("a\n//% if name == \"shop\"\nb\n//% else\nc\n//% endif\nd\n"), "a\nb\nd\n");
+    assert_eq!(text("fn f() {\n    //% for r in resources\n    {{ r.plural }}();\n    //% endfor\n}\n"), "fn f() {\n    shops();\n}\n");
+    let (test, seen) = render(&[
+        ("base/a.sql.jinja", "--% if true\nSELECT 1;\n--% endif\n"),
+        ("base/a.yaml.jinja", "#% if true\na: 1\n#% endif\n"),
+        ("base/Dockerfile.jinja", "#% if false\nFROM a\n#% endif\nFROM b\n"),
+        ("base/README.md.jinja", "#% not ours\n{% if true %}\n# Shop\n{% endif %}\n"),
+    ]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    assert_eq!(test.read("shop/a.sql"), "SELECT 1;\n");
+    assert_eq!(test.read("shop/a.yaml"), "a: 1\n");
+    assert_eq!(test.read("shop/Dockerfile"), "FROM b\n");
+    assert_eq!(test.read("shop/README.md"), "#% not ours\n# Shop\n");
+}
+
+#[test]
+fn a_file_without_the_suffix_is_copied_byte_for_byte() {
+    let (test, _) = render(&[("base/ci.yml", "${{ github.ref }}\r\n{% no template %}")]);
+    assert_eq!(test.read("shop/ci.yml"), "${{ github.ref }}\r\n{% no template %}");
+}
+
+#[test]
+fn a_later_layer_replaces_a_file_and_adds_to_lists() {
+    let test = Test::new();
+    test.preset(&[
+        ("preset.toml", CHOICES),
+        ("base/Cargo.toml.jinja", "[package]\nname = \"{{ name }}\"\n\n[dependencies]\naxum = \"0.8\"\ntokio = { version = \"1\", features = [\"net\"] }\n\n[workspace]\n"),
+        ("base/list.txt.jinja", "base\n{{ fragments(\"list\") }}end{% if cache %} cached{% endif %}\n"),
+        ("base/store.rs", "// base\n"),
+        ("database/files/store.rs.jinja", "// {{ database }}\n"),
+        ("database/files/_list", "files\n"),
+        ("cache/memory/_list.jinja", "{{ cache }}\n"),
+        ("cache/memory/_Cargo.toml", "[dependencies]\n# It caches.\nmoka = \"0.12\"\ntokio = { version = \"1\", features = [\"sync\"] }\n\n[dev-dependencies]\ninsta = \"1\"\n"),
+    ]);
+    assert_eq!(test.run(&["new", "shop", "--preset", "house", "--yes", "--no-git"]).code, Some(0));
+    assert_eq!(test.read("shop/store.rs"), "// files\n");
+    assert_eq!(test.read("shop/list.txt"), "base\nfiles\nend\n");
+
+    assert_eq!(test.run(&["new", "mall", "--preset", "house", "--cache", "memory", "--no-git"]).code, Some(0));
+    assert_eq!(test.read("mall/list.txt"), "base\nfiles\nmemory\nend cached\n");
+    insta::assert_snapshot!(test.read("mall/Cargo.toml"), @"");
+}
+
+#[test]
+fn a_path_with_a_resource_stands_for_each() {
+    let (test, seen) = render(&[("base/src/{{resource}}/mod.rs.jinja", "// {{ resource.singular }}\n")]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    assert_eq!(test.read("shop/src/shops/mod.rs"), "// shop\n");
+}
+
+#[test]
+fn the_commands_of_the_options_come_before_those_of_the_preset() {
+    let (_, seen) = render(&[("preset.toml", &CHOICES.replace("Ours\"", "Ours\"\nnext = [\"cargo run\", \"curl localhost/{{resource}}\"]"))]);
+    assert_seen!(seen, @"");
+}
+
+#[test]
+fn a_preset_without_a_lock_table_says_so() {
+    let (test, seen) = render(&[("base/README.md", "")]);
+    assert_seen!(seen, @"");
+    assert!(!test.dir().join("shop/Cargo.lock").exists());
+}
+
+#[test]
+fn a_preset_that_there_is_not_is_refused() {
+    assert_seen!(Test::new().run(&["new", "shop", "--preset", "axun"]), @"");
+}
+
+#[test]
+fn a_broken_manifest_is_shown_where_it_breaks() {
+    let manifest = |manifest: &str| render(&[("preset.toml", manifest)]).1;
+    assert_seen!(manifest("name = \"house\"\ndescription = \n"), @"");
+    assert_seen!(manifest("name = \"house\"\ndescription = \"\"\nhooks = [\"rm\"]\n"), @"");
+    assert_seen!(manifest("name = \"house\"\n"), @"");
+    assert_seen!(manifest("name = \"My House\"\ndescription = \"\"\n"), @"");
+    assert_seen!(manifest(&CHOICES.replace("\"database\"", "\"name\"")), @"");
+    assert_seen!(manifest(&CHOICES.replace("\"cache\"", "\"database\"")), @"");
+    assert_seen!(manifest(&CHOICES.replace("\"memory\"", "\"none\"")), @"");
+    assert_seen!(manifest(&CHOICES.replace("default = \"none\"", "default = \"moka\"")), @"");
+}
+
+#[test]
+fn a_directory_that_is_no_layer_is_refused() {
+    assert_seen!(render(&[("bsae/README.md", "")]).1, @"");
+    assert_seen!(render(&[("preset.toml", CHOICES), ("cache/memroy/README.md", "")]).1, @"");
+    assert_seen!(render(&[("preset.toml", CHOICES), ("cache/README.md", "")]).1, @"");
+}
+
+#[test]
+fn a_broken_template_is_shown_where_it_breaks() {
+    assert_seen!(broken("//! The shop.\n\npub mod {{ resources.0.plurl }};\n"), @"");
+    assert_seen!(broken("//% if cache\n"), @"");
+    assert_seen!(broken("ü {{ name | shout }}\n"), @"");
+    assert_seen!(broken("{% include \"/etc/passwd\" %}\n"), @"");
+}
+
+#[test]
+fn an_endless_template_ends() {
+    assert_seen!(broken("{% for a in range(100000) %}{% for b in range(100000) %}{{ a }}{% endfor %}{% endfor %}\n"), @"");
+    let doubling = format!("{{% set a = name %}}\n{}{{{{ a }}}}\n", "{% set a = a ~ a %}\n".repeat(60));
+    assert_seen!(broken(&doubling), @"");
+}
+
+#[test]
+fn a_fragment_that_nobody_reads_is_refused() {
+    assert_seen!(render(&[("base/_list", "a\n")]).1, @"");
+    assert_seen!(render(&[("base/src/_list", "a\n")]).1, @"");
+    assert_seen!(render(&[("base/_Cargo.toml", "[dependencies]\n")]).1, @"");
+}
+
+#[test]
+fn manifests_that_disagree_are_refused() {
+    let manifests = |base, fragment| {
+        let files = [("preset.toml", CHOICES), ("base/Cargo.toml.jinja", base), ("database/files/_Cargo.toml", fragment)];
+        render(&files).1
+    };
+    assert_seen!(manifests("[dependencies]\naxum = \"0.8\"\n", "[dependencies]\naxum = \"0.7\"\n"), @"");
+    assert_seen!(manifests("[dependencies]\naxum = \"0.8\"\n", "dependencies = 1\n"), @"");
+    assert_seen!(manifests("[dependencies]\n", "[dependencies\n"), @"");
+}
+
+#[test]
+fn a_path_that_leaves_the_project_is_refused() {
+    for path in ["base/.git/hooks/pre-commit", "base/.GIT/config", "base/.scaffold/answers.toml", "base/aux.rs", "base/a:b", "base/dot./a"] {
+        let (test, seen) = render(&[(path, "")]);
+        assert_eq!(seen.code, Some(1), "{path}: {seen}");
+        assert!(!test.dir().join("shop").exists());
+    }
+    assert_seen!(render(&[("base/.git/hooks/pre-commit", "")]).1, @"");
+    assert_seen!(render(&[("base/.scaffold/answers.toml", "")]).1, @"");
+}
+
+#[test]
+fn a_link_in_a_preset_is_refused() {
+    let test = Test::new();
+    test.preset(&[("base/README.md", "")]);
+    symlink("/etc/passwd", test.dir().join("house/base/passwd")).unwrap();
+    assert_seen!(test.run(&["new", "shop", "--preset", "house", "--yes"]), @"");
+}
+
+#[test]
+fn a_file_that_is_not_text_is_refused() {
+    let test = Test::new();
+    test.preset(&[("base/README.md", "")]);
+    std::fs::write(test.dir().join("house/base/logo.png"), b"\x89PNG\xff").unwrap();
+    assert_seen!(test.run(&["new", "shop", "--preset", "house", "--yes"]), @"");
+}
+
+#[test]
+fn a_preset_that_is_too_large_is_refused() {
+    let test = Test::new();
+    test.preset(&[]);
+    let large = std::fs::File::create(test.dir().join("house/large")).unwrap();
+    large.set_len(1 << 40).unwrap();
+    assert_seen!(test.run(&["new", "shop", "--preset", "house", "--yes"]), @"");
+}
+
+#[test]
+fn a_name_that_the_preset_reserves_is_refused() {
+    let test = Test::new();
+    let reserved = format!("{CHOICES}\n[reserved]\nprojects = [\"lobby\"]\nresources = [\"rooms\"]\n");
+    test.preset(&[("preset.toml", &reserved)]);
+    assert_seen!(test.run(&["new", "lobby", "--preset", "house"]), @"");
+    assert_seen!(test.run(&["new", "room-api", "--preset", "house"]), @"");
+    assert_seen!(test.run(&["new", "shop", "--preset", "house", "--resource", "room"]), @"");
+}
