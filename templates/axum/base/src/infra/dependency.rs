@@ -75,9 +75,10 @@ pub enum CallError<E> {
 }
 
 impl Dependency {
-    /// A dependency under the name that its metrics carry. `system` is what
-    /// OpenTelemetry calls the product.
+    /// A dependency under the name that its metrics carry. `system` is what the
+    /// semantic conventions call the product.
     pub fn new(name: &'static str, system: &'static str, metrics: Metrics) -> Dependency {
+        metrics.declare_dependency(name);
         metrics.dependency_up(name, true);
         Dependency(Arc::new(Inner {
             name,

@@ -62,7 +62,7 @@ pub struct RequestEnd<'a> {
     pub duration: Duration,
 }
 
-/// One call of a dependency, as OpenTelemetry names its parts.
+/// One call of a dependency, as the semantic conventions name its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operation {
     /// `db.system.name`.
@@ -84,6 +84,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Outcome; 4] =
+        [Outcome::Ok, Outcome::Error, Outcome::Timeout, Outcome::Rejected];
+
     /// The label's value.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -48,6 +48,8 @@ pub enum Lookup {
 }
 
 impl Lookup {
+    pub const ALL: [Lookup; 3] = [Lookup::Hit, Lookup::Miss, Lookup::Negative];
+
     /// The label's value.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,6 +77,7 @@ where
 {
     /// An empty cache under the name that its metrics carry.
     pub fn new(name: &'static str, settings: &Settings, metrics: Metrics) -> Cache<K, V> {
+        metrics.declare_cache(name);
         let entries = Entries::builder()
             .max_capacity(settings.max_entries)
             .expire_after(Ttl(settings.ttl))

@@ -52,7 +52,10 @@ impl Exporter {
     ///
     /// The address is taken or not ours to take.
     pub async fn start(settings: &Settings, signals: Signals) -> io::Result<Exporter> {
-        let server = Server::bind(settings.addr, TIMEOUTS).await?;
+        let addr = settings.addr;
+        let server = Server::bind(addr, TIMEOUTS).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on ADMIN_ADDR, {addr}: {error}"))
+        })?;
         tracing::info!(addr = %server.local_addr()?, "serving /metrics");
         let router = Router::new().route("/metrics", get(scrape)).with_state(signals);
         Ok(Exporter { server, router })
