@@ -15,9 +15,13 @@ use tokio::time::timeout;
 
 use super::problem::{FieldError, Problem};
 use crate::context::Context;
-use crate::domain::{Expected, IdempotencyKey};
+use crate::domain::{Expected, IdempotencyKey, Version};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What is kept of a request's time for answering it. A body that takes all the
+/// rest is the client's doing, and answered as such, rather than as our timeout.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 /// How much of a body is read, and for how long.
 #[derive(Clone, Copy)]
@@ -42,7 +46,12 @@ where
             let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE);
             return Err(problem.detail("the body must be `application/json`"));
         }
-        let bytes = read(request.into_body(), BodyLimits::from_ref(state)).await?;
+        let mut limits = BodyLimits::from_ref(state);
+        if let Some(context) = request.extensions().get::<Context>() {
+            let time_to_read = context.remaining().saturating_sub(ANSWER_TIME);
+            limits.timeout = limits.timeout.min(time_to_read);
+        }
+        let bytes = read(request.into_body(), limits).await?;
         let mut json = serde_json::Deserializer::from_slice(bytes.as_ref());
         let value = serde_path_to_error::deserialize(&mut json).map_err(refuse)?;
         json.end().map_err(|error| malformed(&error))?;
@@ -154,15 +163,22 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             let problem = Problem::new(StatusCode::PRECONDITION_REQUIRED);
             return Err(problem.detail("send the `ETag` that you have seen as `If-Match`"));
         };
-        let tag = tag.to_str().unwrap_or_default();
-        let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-        Ok(IfMatch(match (tag, version.map(str::parse)) {
-            ("*", _) => Expected::Any,
-            (_, Some(Ok(version))) => Expected::Version(version),
-            // A tag that was never given out matches nothing.
-            _ => Expected::Unknown,
+        Ok(IfMatch(match tag.to_str().unwrap_or_default() {
+            "*" => Expected::Any,
+            tag => version(tag).map_or(Expected::Unknown, Expected::Version),
         }))
     }
+}
+
+/// What a tag says, if it is one that was given out.
+fn version(tag: &str) -> Option<Version> {
+    let version: Version = tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
+    (etag(version) == tag).then_some(version)
+}
+
+/// The tag of a version.
+pub fn etag(version: Version) -> String {
+    format!("\"{}\"", version.0)
 }
 
 /// `Idempotency-Key`, where the client sent one.

@@ -113,11 +113,11 @@ async fn a_client_that_does_not_read_does_not_keep_the_service_from_its_end() {
 
 #[tokio::test]
 async fn somebody_at_the_terminal_does_not_wait_for_load_balancers() {
-    let mut app = TestApp::with(&[("SHUTDOWN_DELAY_MS", "9000")]).await;
+    let mut app = TestApp::with(&[("SHUTDOWN_DELAY_MS", "7000")]).await;
     let started = Instant::now();
     app.interrupt();
     app.stopped().await;
-    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
