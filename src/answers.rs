@@ -95,11 +95,9 @@ impl ProjectName {
 
     /// What a service of this name would serve: `accounts` for `accounts-api`.
     pub fn resource(&self) -> String {
-        let stem = SUFFIXES.iter().find_map(|suffix| {
-            self.0
-                .strip_suffix(suffix)?
-                .strip_suffix(['-', '_'])
-        });
+        let stem = SUFFIXES
+            .iter()
+            .find_map(|suffix| self.0.strip_suffix(suffix)?.strip_suffix(['-', '_']));
         words::plural(&stem.unwrap_or(&self.0).replace('-', "_"))
     }
 }
@@ -236,15 +234,22 @@ fn why_no_word(name: &str) -> Option<String> {
         "it has a character that is not ASCII"
     } else if name.contains(|c: char| c.is_ascii_uppercase()) {
         "it has an upper-case letter"
-    } else if let Some(other) =
-        name.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'))
+    } else if let Some(other) = name
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'))
     {
-        return Some(format!("`{}` is no letter, digit, `-` or `_`", other.escape_default()));
+        return Some(format!(
+            "`{}` is no letter, digit, `-` or `_`",
+            other.escape_default()
+        ));
     } else if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         "it does not start with a letter"
     } else if name.ends_with(['-', '_']) {
         "it ends with `-` or `_`"
-    } else if ["--", "__", "-_", "_-"].iter().any(|pair| name.contains(pair)) {
+    } else if ["--", "__", "-_", "_-"]
+        .iter()
+        .any(|pair| name.contains(pair))
+    {
         "it has `-` or `_` twice in a row"
     } else {
         return None;
@@ -254,18 +259,37 @@ fn why_no_word(name: &str) -> Option<String> {
 
 /// What is left of a name when all that no name may have is taken away.
 fn stem(text: &str, max: usize) -> String {
-    let file_name = text.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
+    let file_name = text
+        .trim_end_matches(['/', '\\'])
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or_default();
     let ascii: String = file_name
         .chars()
-        .filter(char::is_ascii)
+        .filter_map(without_accent)
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
     let kebab = ascii.to_kebab_case();
     let kebab = kebab.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
     let cut = &kebab[..kebab.len().min(max)];
-    match cut.trim_end_matches('-') {
-        "" => "my".to_owned(),
-        stem => stem.to_owned(),
+    cut.trim_end_matches('-').to_owned()
+}
+
+/// The letter that an accented one of the Latin alphabet was; of other writing nothing is left.
+fn without_accent(letter: char) -> Option<char> {
+    if letter.is_ascii() {
+        return Some(letter);
+    }
+    match letter.to_lowercase().next()? {
+        'à'..='å' => Some('a'),
+        'ç' => Some('c'),
+        'è'..='ë' => Some('e'),
+        'ì'..='ï' => Some('i'),
+        'ñ' => Some('n'),
+        'ò'..='ö' | 'ø' => Some('o'),
+        'ù'..='ü' => Some('u'),
+        'ý' | 'ÿ' => Some('y'),
+        _ => None,
     }
 }
 
@@ -275,10 +299,13 @@ mod tests {
 
     use super::*;
 
-    const PACKAGES: &[&str] = &["serde", "proc-macro2", "tokio_util", "moka"];
+    const PACKAGES: &[&str] = &["serde", "proc-macro2", "tokio_util", "news"];
 
     fn taken(words: &[String]) -> Taken<'_> {
-        Taken { packages: PACKAGES, words }
+        Taken {
+            packages: PACKAGES,
+            words,
+        }
     }
 
     fn project(text: &str) -> String {
@@ -302,27 +329,179 @@ mod tests {
 
     #[test]
     fn a_plain_name_is_a_project() {
-        for name in ["accounts-api", "shop", "a", "x9", "payment_methods", "a1-b2_c3", &"a".repeat(64)] {
+        for name in [
+            "accounts-api",
+            "shop",
+            "a",
+            "x9",
+            "payment_methods",
+            "a1-b2_c3",
+            &"a".repeat(64),
+        ] {
             assert_eq!(project(name), "fine", "{name}");
         }
     }
 
     #[test]
     fn a_name_that_is_no_crate_is_refused() {
-        let names = ["", "9lives", "-api", "_", "a--b", "a_-b", "api-", "Accounts", "café", "my shop", "a.b", "services/accounts", ".", "../up", "C:\\shop", "🦀"];
-        insta::assert_snapshot!(told(&names, project), @"");
+        let names = [
+            "",
+            "9lives",
+            "-api",
+            "_",
+            "a--b",
+            "a_-b",
+            "api-",
+            "Accounts",
+            "café",
+            "my shop",
+            "a.b",
+            "services/accounts",
+            ".",
+            "../up",
+            "C:\\shop",
+            "🦀",
+        ];
+        insta::assert_snapshot!(told(&names, project), @r"
+        a project can't be called ``: it is empty
+        help: try `my-service`
+
+        a project can't be called `9lives`: it does not start with a letter
+        help: try `lives`
+
+        a project can't be called `-api`: it does not start with a letter
+        help: try `api`
+
+        a project can't be called `_`: it does not start with a letter
+        help: try `my-service`
+
+        a project can't be called `a--b`: it has `-` or `_` twice in a row
+        help: try `a-b`
+
+        a project can't be called `a_-b`: it has `-` or `_` twice in a row
+        help: try `a-b`
+
+        a project can't be called `api-`: it ends with `-` or `_`
+        help: try `api`
+
+        a project can't be called `Accounts`: it has an upper-case letter
+        help: try `accounts`
+
+        a project can't be called `café`: it has a character that is not ASCII
+        help: try `cafe`
+
+        a project can't be called `my shop`: ` ` is no letter, digit, `-` or `_`
+        help: try `my-shop`
+
+        a project can't be called `a.b`: `.` is no letter, digit, `-` or `_`
+        help: try `a-b`
+
+        a project can't be called `services/accounts`: it is a path
+        help: try `accounts`, and say where it goes with `--into DIR`
+
+        a project can't be called `.`: `.` is no letter, digit, `-` or `_`
+        help: try `my-service`
+
+        a project can't be called `../up`: it is a path
+        help: try `up`, and say where it goes with `--into DIR`
+
+        a project can't be called `C:\shop`: it is a path
+        help: try `shop`, and say where it goes with `--into DIR`
+
+        a project can't be called `🦀`: it has a character that is not ASCII
+        help: try `my-service`
+        ");
     }
 
     #[test]
     fn a_name_that_is_too_long_is_refused() {
-        insta::assert_snapshot!(project(&"long-".repeat(13)), @"");
-        insta::assert_snapshot!(project(&format!("{}-api", "a".repeat(62))), @"");
+        insta::assert_snapshot!(project(&"long-".repeat(13)), @"
+        a project can't be called `long-long-long-long-long-long-long-long-long-long-long-long-long-`: it ends with `-` or `_`
+        help: try `long-long-long-long-long-long-long-long-long-long-long-l`
+        ");
+        insta::assert_snapshot!(project(&format!("{}-api", "a".repeat(62))), @"
+        a project can't be called `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-api`: it has more than 64 characters
+        help: try `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`
+        ");
     }
 
     #[test]
     fn a_name_that_somebody_else_needs_is_refused() {
-        let names = ["gen", "try", "async", "self", "test", "core", "std", "alloc", "proc-macro", "build", "deps", "con", "nul", "com1", "serde", "proc_macro2", "tokio-util", "lobby"];
-        insta::assert_snapshot!(told(&names, project), @"");
+        let names = [
+            "gen",
+            "try",
+            "async",
+            "self",
+            "test",
+            "core",
+            "std",
+            "alloc",
+            "proc-macro",
+            "build",
+            "deps",
+            "con",
+            "nul",
+            "com1",
+            "serde",
+            "proc_macro2",
+            "tokio-util",
+            "lobby",
+        ];
+        insta::assert_snapshot!(told(&names, project), @"
+        a project can't be called `gen`: it is a keyword of Rust
+        help: try `gen-service`
+
+        a project can't be called `try`: it is a keyword of Rust
+        help: try `try-service`
+
+        a project can't be called `async`: it is a keyword of Rust
+        help: try `async-service`
+
+        a project can't be called `self`: it is a keyword of Rust
+        help: try `self-service`
+
+        a project can't be called `test`: it is one of Rust's own crates
+        help: try `test-service`
+
+        a project can't be called `core`: it is one of Rust's own crates
+        help: try `core-service`
+
+        a project can't be called `std`: it is one of Rust's own crates
+        help: try `std-service`
+
+        a project can't be called `alloc`: it is one of Rust's own crates
+        help: try `alloc-service`
+
+        a project can't be called `proc-macro`: it is one of Rust's own crates
+        help: try `proc-macro-service`
+
+        a project can't be called `build`: cargo keeps a directory of that name beside the program
+        help: try `build-service`
+
+        a project can't be called `deps`: cargo keeps a directory of that name beside the program
+        help: try `deps-service`
+
+        a project can't be called `con`: it is the name of a device on Windows
+        help: try `con-service`
+
+        a project can't be called `nul`: it is the name of a device on Windows
+        help: try `nul-service`
+
+        a project can't be called `com1`: it is the name of a device on Windows
+        help: try `com1-service`
+
+        a project can't be called `serde`: it is the name of a crate that the project depends on
+        help: try `serde-service`
+
+        a project can't be called `proc_macro2`: it is the name of a crate that the project depends on
+        help: try `proc-macro2-service`
+
+        a project can't be called `tokio-util`: it is the name of a crate that the project depends on
+        help: try `tokio-util-service`
+
+        a project can't be called `lobby`: the project has a module or a target of that name
+        help: try `lobby-service`
+        ");
     }
 
     #[test]
@@ -330,28 +509,126 @@ mod tests {
         for (noun, forms) in [
             ("orders", "orders order Order orders"),
             ("order-line", "order_lines order_line OrderLine order-lines"),
-            ("payment_methods", "payment_methods payment_method PaymentMethod payment-methods"),
+            (
+                "payment_methods",
+                "payment_methods payment_method PaymentMethod payment-methods",
+            ),
             ("person", "people person Person people"),
             ("news", "news news News news"),
         ] {
-            let taken = Taken { packages: &[], words: &[] };
+            let taken = Taken {
+                packages: &[],
+                words: &[],
+            };
             let name = ResourceName::parse(noun, taken).unwrap();
-            let found = [name.plural(), name.singular(), &name.singular_type(), &name.path()].join(" ");
+            let found = [
+                name.plural(),
+                name.singular(),
+                &name.singular_type(),
+                &name.path(),
+            ]
+            .join(" ");
             assert_eq!(found, forms);
         }
     }
 
     #[test]
     fn a_resource_that_rust_or_sql_or_the_service_needs_is_refused() {
-        let names = ["type", "types", "self", "results", "option", "string", "boxes", "select", "order", "group", "values", "keys", "mokas", "moka", "health", "room", "nul", "x"];
-        insta::assert_snapshot!(told(&names, resource), @"");
+        let names = [
+            "type", "types", "self", "results", "option", "string", "boxes", "select", "order",
+            "group", "values", "keys", "news", "health", "room", "nul", "x",
+        ];
+        insta::assert_snapshot!(told(&names, resource), @"
+        a resource can't be called `type`: `type` is a keyword of Rust
+        help: try `type-items`
+
+        a resource can't be called `types`: `type` is a keyword of Rust
+        help: try `type-items`
+
+        a resource can't be called `self`: `self` is a keyword of Rust
+        help: try `self-items`
+
+        a resource can't be called `results`: `Result` is a name that all Rust code uses
+        help: try `result-items`
+
+        a resource can't be called `option`: `Option` is a name that all Rust code uses
+        help: try `option-items`
+
+        a resource can't be called `string`: `String` is a name that all Rust code uses
+        help: try `string-items`
+
+        a resource can't be called `boxes`: `box` is a keyword of Rust
+        help: try `box-items`
+
+        a resource can't be called `select`: `select` is reserved in SQL
+        help: try `selects`
+
+        a resource can't be called `order`: `order` is reserved in SQL
+        help: try `orders`
+
+        a resource can't be called `group`: `group` is reserved in SQL
+        help: try `group-items`
+
+        a resource can't be called `values`: `values` is reserved in SQL
+        help: try `value-items`
+
+        a resource can't be called `keys`: `keys` is reserved in SQL
+        help: try `key-items`
+
+        a resource can't be called `news`: `news` is the name of a crate that the project depends on
+        help: try `news-items`
+
+        a resource can't be called `health`: the service uses the name `health` itself
+        help: try `health-items`
+
+        a resource can't be called `room`: the service uses the name `rooms` itself
+        help: try `room-items`
+
+        a resource can't be called `nul`: `nul` is the name of a device on Windows
+        help: try `nul-items`
+
+        a resource can't be called `x`: it has less than 2 characters
+        help: try `x-items`
+        ");
     }
 
     #[test]
     fn a_resource_that_is_no_word_is_refused() {
-        let names = ["", "Orders", "2fa", "ünits", "a/b", "order--lines", "orders-"];
-        insta::assert_snapshot!(told(&names, resource), @"");
-        insta::assert_snapshot!(resource(&"long".repeat(9)), @"");
+        let names = [
+            "",
+            "Orders",
+            "2fa",
+            "ünits",
+            "a/b",
+            "order--lines",
+            "orders-",
+        ];
+        insta::assert_snapshot!(told(&names, resource), @"
+        a resource can't be called ``: it is empty
+        help: try `records`
+
+        a resource can't be called `Orders`: it has an upper-case letter
+        help: try `orders`
+
+        a resource can't be called `2fa`: it does not start with a letter
+        help: try `fas`
+
+        a resource can't be called `ünits`: it has a character that is not ASCII
+        help: try `units`
+
+        a resource can't be called `a/b`: it is a path
+        help: try `bs`
+
+        a resource can't be called `order--lines`: it has `-` or `_` twice in a row
+        help: try `order-lines`
+
+        a resource can't be called `orders-`: it ends with `-` or `_`
+        help: try `orders`
+        ");
+        insta::assert_snapshot!(resource(&"long".repeat(9)), @"
+        a resource can't be called `longlonglonglonglonglonglonglonglong`: it has more than 30 characters
+        help: try `longlonglonglonglonglos`
+        ");
     }
 
     #[test]
@@ -366,7 +643,14 @@ mod tests {
             ("api", "apis"),
             ("service-api", "services"),
         ] {
-            let name = ProjectName::parse(name, Taken { packages: &[], words: &[] }).unwrap();
+            let name = ProjectName::parse(
+                name,
+                Taken {
+                    packages: &[],
+                    words: &[],
+                },
+            )
+            .unwrap();
             assert_eq!(name.resource(), resource);
         }
     }
@@ -374,7 +658,13 @@ mod tests {
     /// The name that a refusal proposes.
     fn proposal(refusal: &Refusal) -> String {
         let text = refusal.to_string();
-        text.rsplit_once("try `").unwrap().1.split('`').next().unwrap().to_owned()
+        text.rsplit_once("try `")
+            .unwrap()
+            .1
+            .split('`')
+            .next()
+            .unwrap()
+            .to_owned()
     }
 
     proptest! {

@@ -23,15 +23,24 @@ pub enum Open {
 }
 
 /// An option for every choice of the preset.
-pub fn options(preset: &Preset, given: &BTreeMap<String, String>, open: Open) -> Result<Vec<(String, String)>> {
+pub fn options(
+    preset: &Preset,
+    given: &BTreeMap<String, String>,
+    open: Open,
+) -> Result<Vec<(String, String)>> {
     let is_asked = |choice: &&Choice| {
         open == Open::Ask && choice.options.len() > 1 && !given.contains_key(&choice.name)
     };
     let asked: Vec<&Choice> = preset.choices.iter().filter(is_asked).collect();
-    if !asked.is_empty() && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let has_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !asked.is_empty() && !has_terminal {
         return Err(no_terminal(&asked).into());
     }
-    let prices = if asked.is_empty() { None } else { preset.prices()? };
+    let prices = if asked.is_empty() {
+        None
+    } else {
+        preset.prices()?
+    };
     let answer = |choice: &Choice| {
         let option = if is_asked(&choice) {
             ask(choice, prices.as_ref())?
@@ -45,12 +54,22 @@ pub fn options(preset: &Preset, given: &BTreeMap<String, String>, open: Open) ->
 
 fn no_terminal(asked: &[&Choice]) -> Refusal {
     let flags = asked.iter().map(|choice| {
-        let options: Vec<&str> = choice.options.iter().map(|option| option.name.as_str()).collect();
+        let options: Vec<&str> = choice
+            .options
+            .iter()
+            .map(|option| option.name.as_str())
+            .collect();
         format!("--{} {}", choice.name, options.join("|"))
     });
     let names = asked.iter().map(|choice| &choice.name);
-    Refusal::new(format!("there is no terminal to ask on, and no answer to {}", list(names)))
-        .help(format!("answer with {}, or take the defaults with `--yes`", list(flags)))
+    Refusal::new(format!(
+        "there is no terminal to ask on, and no answer to {}",
+        list(names)
+    ))
+    .help(format!(
+        "answer with {}, or take the defaults with `--yes`",
+        list(flags)
+    ))
 }
 
 /// Asks one question, on stderr.
@@ -58,14 +77,18 @@ fn ask(choice: &Choice, prices: Option<&Prices>) -> Result<String> {
     interrupt::check()?;
     let colorful = ColorfulTheme::default();
     let theme: &dyn Theme = if has_color() { &colorful } else { &SimpleTheme };
-    let default = choice.options.iter().position(|option| option.name == choice.default);
+    let default = choice
+        .options
+        .iter()
+        .position(|option| option.name == choice.default);
     let select = Select::with_theme(theme)
         .with_prompt(&choice.prompt)
         .items(lines(choice, prices))
         .default(default.unwrap_or_default())
         .report(false);
     let terminal = Term::stderr();
-    let selected = select.interact_on(&terminal).map_err(|Error::IO(error)| {
+    let selected = interrupt::while_asking(|| select.interact_on(&terminal));
+    let selected = selected.map_err(|Error::IO(error)| {
         // The prompt hides the cursor, and shows it again only when it is answered.
         let _ = terminal.show_cursor();
         match error.kind() {
@@ -85,10 +108,20 @@ fn has_color() -> bool {
 
 /// The options with their help, in columns.
 fn lines(choice: &Choice, prices: Option<&Prices>) -> Vec<String> {
-    let width = choice.options.iter().map(|option| option.name.len()).max().unwrap_or_default();
-    let line = |name: &str, help: &str| match prices.and_then(|prices| prices.of(&choice.name, name)) {
-        Some(price) => format!("{name:width$}  {help} ({price})"),
-        None => format!("{name:width$}  {help}"),
-    };
-    choice.options.iter().map(|option| line(&option.name, &option.help)).collect()
+    let width = choice
+        .options
+        .iter()
+        .map(|option| option.name.len())
+        .max()
+        .unwrap_or_default();
+    let line =
+        |name: &str, help: &str| match prices.and_then(|prices| prices.of(&choice.name, name)) {
+            Some(price) => format!("{name:width$}  {help} ({price})"),
+            None => format!("{name:width$}  {help}"),
+        };
+    choice
+        .options
+        .iter()
+        .map(|option| line(&option.name, &option.help))
+        .collect()
 }

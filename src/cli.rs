@@ -97,7 +97,7 @@ pub enum PresetCommand {
 #[derive(Debug)]
 pub enum Request {
     /// `scaffold new`, with the preset that its flags belong to.
-    New(New, Preset),
+    New(Box<New>, Box<Preset>),
     /// `scaffold preset`.
     Preset(PresetCommand),
 }
@@ -112,18 +112,20 @@ pub fn parse(args: Vec<OsString>) -> Result<Request> {
             .args(flags)
     });
     let mut matches = command
-        .try_get_matches_from(args)
-        .map_err(|error| explain(error, &preset))?;
+        .try_get_matches_from(&args)
+        .map_err(|error| explain(error, &args, &preset))?;
     match Cli::from_arg_matches(&matches)?.command {
         Command::New(mut new) => {
             if let Some((_, mut matches)) = matches.remove_subcommand() {
                 new.options = preset
                     .choices
                     .iter()
-                    .filter_map(|Choice { name, .. }| Some((name.clone(), matches.remove_one(name)?)))
+                    .filter_map(|Choice { name, .. }| {
+                        Some((name.clone(), matches.remove_one(name)?))
+                    })
                     .collect();
             }
-            Ok(Request::New(new, preset))
+            Ok(Request::New(Box::new(new), Box::new(preset)))
         }
         Command::Preset(command) => Ok(Request::Preset(command)),
     }
@@ -154,14 +156,17 @@ fn flag(choice: &Choice) -> Arg {
         .value_parser(PossibleValuesParser::new(options))
 }
 
-/// The two mistakes that are made most, in this program's own words: an option and a flag that there are not.
-fn explain(error: clap::Error, preset: &Preset) -> Error {
+/// The mistakes that are made most, in this program's own words: an option and a flag that there are not.
+fn explain(error: clap::Error, args: &[OsString], preset: &Preset) -> Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
         _ => None,
     };
-    let (Some(arg), value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) else {
+    let (Some(arg), value) = (
+        text(ContextKind::InvalidArg),
+        text(ContextKind::InvalidValue),
+    ) else {
         return error.into();
     };
     let (what, suggestion) = match (error.kind(), value) {
@@ -174,9 +179,24 @@ fn explain(error: clap::Error, preset: &Preset) -> Error {
             (what, text(ContextKind::SuggestedValue))
         }
         (ErrorKind::UnknownArgument, _) if arg.starts_with("--") => {
-            let choices = preset.choices.iter().map(|choice| format!("--{}", choice.name));
-            let what = format!("there is no flag `{arg}`, the choices of `{}` are {}", preset.name, list(choices));
+            let choices = preset
+                .choices
+                .iter()
+                .map(|choice| format!("--{}", choice.name));
+            let what = format!(
+                "there is no flag `{arg}`, the choices of `{}` are {}",
+                preset.name,
+                list(choices)
+            );
             (what, text(ContextKind::SuggestedArg))
+        }
+        // A single dash before a word makes flags of its letters, but what was meant is a name.
+        (ErrorKind::UnknownArgument, _) => {
+            let words = args.iter().filter_map(|word| word.to_str());
+            let refused = words
+                .filter(|word| word.starts_with(arg))
+                .find_map(|word| preset.project_name(word).err());
+            return refused.unwrap_or_else(|| error.into());
         }
         _ => return error.into(),
     };

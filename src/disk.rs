@@ -43,20 +43,29 @@ impl Destination {
                 parent.display()
             ))
             .help("make it first, or say `--into DIR`"))?,
-            Err(error) => Err(error).with_context(|| format!("`{}` can't be read", parent.display()))?,
+            Err(error) => {
+                Err(error).with_context(|| format!("`{}` can't be read", parent.display()))?
+            }
         }
         let resolve = |path: &Path| {
-            path.canonicalize().with_context(|| format!("`{}` can't be read", path.display()))
+            path.canonicalize()
+                .with_context(|| format!("`{}` can't be read", path.display()))
         };
         let (path, was_there) = match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                (resolve(parent)?.join(path.file_name().unwrap_or_default()), false)
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => (
+                resolve(parent)?.join(path.file_name().unwrap_or_default()),
+                false,
+            ),
             Err(error) => return Err(error).with_context(|| format!("`{shown}` can't be read")),
-            Ok(found) if found.is_symlink() => return refuse(format!("`{shown}` is there already, and is a link")),
-            Ok(found) if !found.is_dir() => return refuse(format!("`{shown}` is there already, and is a file")),
+            Ok(found) if found.is_symlink() => {
+                return refuse(format!("`{shown}` is there already, and is a link"));
+            }
+            Ok(found) if !found.is_dir() => {
+                return refuse(format!("`{shown}` is there already, and is a file"));
+            }
             Ok(_) => {
-                let mut entries = fs::read_dir(&path).with_context(|| format!("`{shown}` can't be read"))?;
+                let mut entries =
+                    fs::read_dir(&path).with_context(|| format!("`{shown}` can't be read"))?;
                 if entries.next().is_some() {
                     return refuse(format!("`{shown}` is there already, and is not empty"));
                 }
@@ -64,14 +73,20 @@ impl Destination {
             }
         };
         match path.parent().map(Path::to_owned) {
-            Some(parent) => Ok(Destination { path, parent, was_there }),
+            Some(parent) => Ok(Destination {
+                path,
+                parent,
+                was_there,
+            }),
             None => refuse(format!("`{shown}` is the root of the file system")),
         }
     }
 }
 
 fn refuse<T>(what: String) -> Result<T> {
-    Err(Refusal::new(what).help("say `--into DIR` with a directory that is empty or not there yet").into())
+    Err(Refusal::new(what)
+        .help("say `--into DIR` with a directory that is empty or not there yet")
+        .into())
 }
 
 /// A project being written.
@@ -84,7 +99,11 @@ pub struct Staging {
 impl Staging {
     /// Opens a hidden sibling of the destination.
     pub fn open(destination: Destination) -> Result<Staging> {
-        let name = destination.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = destination
+            .path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         let mut builder = tempfile::Builder::new();
         let prefix = format!(".{name}.");
         builder.prefix(&prefix).suffix(".scaffold");
@@ -93,8 +112,12 @@ impl Staging {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         let directory = builder
             .tempdir_in(&destination.parent)
-            .map_err(|error| cannot_write(&destination.parent, &error))?;
-        Ok(Staging { directory, destination })
+            // Its kind alone: the rest is a temporary path, which says nothing to anybody.
+            .map_err(|error| cannot_write(&destination.parent, &error.kind().into()))?;
+        Ok(Staging {
+            directory,
+            destination,
+        })
     }
 
     /// Where the project is until it is in place.
@@ -104,7 +127,7 @@ impl Staging {
 
     /// Writes what a plan writes. A signal ends it between two files.
     pub fn write(&self, plan: &Plan) -> Result<()> {
-        write_files(self.path(), plan.writes())
+        write_files(self.path(), &self.destination.path, plan.writes())
     }
 
     /// Puts the project in place.
@@ -126,22 +149,28 @@ impl Staging {
 
 /// Writes a tree into an empty directory.
 pub fn write(tree: &Tree, root: &Path) -> Result<()> {
-    write_files(root, tree.iter())
+    write_files(root, root, tree.iter())
 }
 
-fn write_files<'t>(root: &Path, files: impl Iterator<Item = (&'t str, &'t str)>) -> Result<()> {
+/// Writes files below `root`, which errors call by the name that it will have.
+fn write_files<'t>(
+    root: &Path,
+    called: &Path,
+    files: impl Iterator<Item = (&'t str, &'t str)>,
+) -> Result<()> {
     let mut directory = PathBuf::new();
     for (path, text) in files {
         interrupt::check()?;
         let file = root.join(path);
-        // Files come sorted, so that those of one directory follow each other.
-        if let Some(parent) = file.parent()
-            && parent != directory
-        {
-            fs::create_dir_all(parent).map_err(|error| cannot_write(Path::new(path), &error))?;
-            parent.clone_into(&mut directory);
-        }
-        write_file(&file, text).map_err(|error| cannot_write(Path::new(path), &error))?;
+        let parent = file.parent().unwrap_or(root);
+        // Files come sorted, so that most follow another one of their directory.
+        let made = match parent == directory {
+            true => Ok(()),
+            false => fs::create_dir_all(parent),
+        };
+        made.and_then(|()| write_file(&file, text))
+            .map_err(|error| cannot_write(&called.join(path), &error))?;
+        parent.clone_into(&mut directory);
     }
     Ok(())
 }

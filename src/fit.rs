@@ -16,7 +16,10 @@ pub(crate) fn fit(text: &str) -> String {
             if joined.ends_with(',') {
                 joined.pop();
             }
-        } else if !joined.is_empty() && !joined.ends_with([' ', '(', '[']) && !line.starts_with(['.', '?']) {
+        } else if !joined.is_empty()
+            && !joined.ends_with([' ', '(', '['])
+            && !line.starts_with(['.', '?'])
+        {
             joined.push(' ');
         }
         joined.push_str(line);

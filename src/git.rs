@@ -14,22 +14,29 @@ use crate::interrupt;
 const LOOK: Duration = Duration::from_millis(2);
 /// What would make git work on another repository than the new one, as it is set inside of git's own hooks.
 const ELSEWHERE: &[&str] = &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
+/// Makes a repository. Its branch is the one that the project's own workflows name.
+const INIT: &[&str] = &["-c", "init.defaultBranch=main", "init", "--quiet"];
 /// The first commit's message.
 const MESSAGE: &str = "Generate the project with scaffold";
 
 /// The repository around a directory, if there is one.
 pub fn surrounding(directory: &Path) -> Option<PathBuf> {
     // In a worktree and in a submodule `.git` is a file.
-    let holder = directory.ancestors().find(|parent| parent.join(".git").exists());
+    let holder = directory
+        .ancestors()
+        .find(|parent| parent.join(".git").exists());
     holder.map(Path::to_owned)
 }
 
 /// Makes a repository of a directory and commits all that is in it. Answers what could not be done, and why.
 pub fn commit_all(directory: &Path) -> Result<Option<String>> {
     let steps: [(&str, &[&str]); 3] = [
-        ("the git repository", &["init", "--quiet"]),
+        ("the git repository", INIT),
         ("the first commit", &["add", "--all"]),
-        ("the first commit", &["commit", "--quiet", "--message", MESSAGE]),
+        (
+            "the first commit",
+            &["commit", "--quiet", "--message", MESSAGE],
+        ),
     ];
     for (what, arguments) in steps {
         if let Err(reason) = run(directory, arguments)? {
@@ -43,7 +50,10 @@ pub fn commit_all(directory: &Path) -> Result<Option<String>> {
 fn run(directory: &Path, arguments: &[&str]) -> Result<Result<(), String>> {
     let mut command = Command::new("git");
     command.args(arguments).current_dir(directory);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     for variable in ELSEWHERE {
         command.env_remove(variable);
     }
@@ -76,17 +86,20 @@ fn run(directory: &Path, arguments: &[&str]) -> Result<Result<(), String>> {
         return Ok(Ok(()));
     }
     let said = said.join().unwrap_or_else(|_| Ok(Vec::new()))?;
-    Ok(Err(reason(&String::from_utf8_lossy(&said), arguments)))
+    Ok(Err(reason(&String::from_utf8_lossy(&said))))
 }
 
 /// What git said, in one line.
-fn reason(said: &str, arguments: &[&str]) -> String {
+fn reason(said: &str) -> String {
     if said.contains("user.email") || said.contains("user.name") {
-        return "git does not know who you are (`git config --global user.name` and `user.email`)".to_owned();
+        return "git does not know who you are (`git config --global user.name` and `user.email`)"
+            .to_owned();
     }
     let line = said.lines().map(str::trim).find(|line| !line.is_empty());
-    let line = line.unwrap_or("it does not say why").trim_start_matches("fatal: ");
-    format!("`git {}` failed: {line}", arguments[0])
+    let line = line
+        .unwrap_or("it does not say why")
+        .trim_start_matches("fatal: ");
+    format!("`git` failed: {line}")
 }
 
 /// Puts git into a group of its own, so that whatever it starts can be ended with it.

@@ -2,11 +2,16 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 /// A signal has no owner to pass it on: it is the process that is told to stop.
 static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Whether the main thread may be waiting for a key.
+static ASKING: AtomicBool = AtomicBool::new(false);
 
 /// Somebody told the program to stop.
 #[derive(Debug)]
@@ -22,7 +27,23 @@ impl std::error::Error for Interrupted {}
 
 /// Lets signals wait for the next [`check`] instead of ending the program on the spot.
 pub fn watch() -> Result<()> {
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("signals can't be handled")
+    ctrlc::set_handler(|| {
+        STOP.store(true, Ordering::Relaxed);
+        // A signal ends the wait for a key, but not if it came just before the wait began.
+        while ASKING.load(Ordering::Relaxed) {
+            repeat();
+            thread::sleep(Duration::from_millis(20));
+        }
+    })
+    .context("signals can't be handled")
+}
+
+/// Does what may wait for a key.
+pub fn while_asking<T>(ask: impl FnOnce() -> T) -> T {
+    ASKING.store(true, Ordering::Relaxed);
+    let answer = ask();
+    ASKING.store(false, Ordering::Relaxed);
+    answer
 }
 
 /// Fails if a signal came.
@@ -32,3 +53,14 @@ pub fn check() -> Result<(), Interrupted> {
         false => Ok(()),
     }
 }
+
+#[cfg(unix)]
+fn repeat() {
+    use rustix::process::{Signal, getpid, kill_process};
+    // The process can always send itself a signal.
+    let _ = kill_process(getpid(), Signal::INT);
+}
+
+/// On Windows the console itself hands Ctrl-C to whoever reads a key.
+#[cfg(not(unix))]
+fn repeat() {}

@@ -20,7 +20,9 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     match cli::parse(env::args_os().collect())? {
         Request::New(args, preset) => commands::new::run(&args, &preset),
-        Request::Preset(PresetCommand::Lock { directory, update }) => commands::preset::lock(&directory, update),
+        Request::Preset(PresetCommand::Lock { directory, update }) => {
+            commands::preset::lock(&directory, update)
+        }
         Request::Preset(PresetCommand::Price { directory }) => commands::preset::price(&directory),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! This is also where a file's name is read, since the name says everything that happens to the file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
@@ -23,7 +24,7 @@ pub struct Source<'p> {
     /// The path inside the layer.
     pub path: &'p str,
     /// Its text.
-    pub text: &'p str,
+    pub text: &'p Cow<'static, str>,
 }
 
 impl<'p> Source<'p> {

@@ -4,11 +4,11 @@ use std::fmt;
 
 /// What happens to one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum Change<'t> {
     /// It is new.
-    Create(String),
+    Create(&'t str),
     /// It gets another text, which nobody but `scaffold` has touched so far.
-    Update(String),
+    Update(&'t str),
     /// It goes, and nobody but `scaffold` has touched it.
     Delete,
     /// It stays as it is.
@@ -17,7 +17,7 @@ pub enum Change {
     Conflict,
 }
 
-impl Change {
+impl Change<'_> {
     /// The verb that stands for it, in print and in JSON.
     pub fn verb(&self) -> &'static str {
         match self {
@@ -30,28 +30,30 @@ impl Change {
     }
 }
 
-/// The changes by path, sorted.
+/// The changes by path, sorted. The texts are those of the trees that were merged.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Plan {
-    pub(crate) changes: Vec<(String, Change)>,
+pub struct Plan<'t> {
+    pub(crate) changes: Vec<(&'t str, Change<'t>)>,
 }
 
-impl Plan {
+impl<'t> Plan<'t> {
     /// Every path with what happens to it.
-    pub fn changes(&self) -> impl Iterator<Item = (&str, &Change)> {
-        self.changes.iter().map(|(path, change)| (path.as_str(), change))
+    pub fn changes(&self) -> impl Iterator<Item = &(&'t str, Change<'t>)> {
+        self.changes.iter()
     }
 
     /// The files to write, with their texts.
-    pub fn writes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.changes().filter_map(|(path, change)| match change {
-            Change::Create(text) | Change::Update(text) => Some((path, text.as_str())),
-            Change::Delete | Change::Keep | Change::Conflict => None,
-        })
+    pub fn writes(&self) -> impl Iterator<Item = (&'t str, &'t str)> {
+        self.changes
+            .iter()
+            .filter_map(|(path, change)| match change {
+                Change::Create(text) | Change::Update(text) => Some((*path, *text)),
+                Change::Delete | Change::Keep | Change::Conflict => None,
+            })
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for Plan<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (path, change) in self.changes() {
             writeln!(f, "{:8} {path}", change.verb())?;

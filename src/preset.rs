@@ -27,26 +27,10 @@ pub const BASE: &str = "base";
 pub const NONE: &str = "none";
 
 /// Names that a choice can't have: a template's own variables, and flags that `new` has already.
+#[rustfmt::skip]
 const TAKEN: &[&str] = &[
-    "name",
-    "crate_name",
-    "resource",
-    "resources",
-    "fragments",
-    "preset",
-    "yes",
-    "into",
-    "dry-run",
-    "no-git",
-    "format",
-    "help",
-    "version",
-    "base",
-    "loop",
-    "self",
-    "true",
-    "false",
-    "none",
+    "base", "crate_name", "false", "format", "fragments", "help", "into", "loop", "name", "none",
+    "preset", "resource", "resources", "self", "true", "version", "yes",
 ];
 
 /// A preset that can be rendered.
@@ -110,7 +94,7 @@ pub struct Layer<'p> {
     /// `base` or `CHOICE/OPTION`.
     pub name: String,
     /// Its files by the path that they have inside the layer.
-    pub files: Vec<(&'p str, &'p str)>,
+    pub files: Vec<(&'p str, &'p Cow<'static, str>)>,
 }
 
 /// The manifest as it is written.
@@ -176,7 +160,13 @@ impl Preset {
     pub fn project_name(&self, text: &str) -> Result<ProjectName> {
         let packages = self.packages()?;
         let words = &self.reserved.projects;
-        Ok(ProjectName::parse(text, Taken { packages: &packages, words })?)
+        Ok(ProjectName::parse(
+            text,
+            Taken {
+                packages: &packages,
+                words,
+            },
+        )?)
     }
 
     /// A name for a resource of this preset.
@@ -184,12 +174,40 @@ impl Preset {
         let table = self.lock_table()?;
         let packages: Vec<_> = table.iter().flat_map(Table::direct_dependencies).collect();
         let words = &self.reserved.resources;
-        Ok(ResourceName::parse(text, Taken { packages: &packages, words })?)
+        Ok(ResourceName::parse(
+            text,
+            Taken {
+                packages: &packages,
+                words,
+            },
+        )?)
+    }
+
+    /// Every combination of options, one of each choice: what there is to verify.
+    pub fn combinations(&self) -> Vec<Vec<(String, String)>> {
+        self.choices
+            .iter()
+            .fold(vec![Vec::new()], |combinations, choice| {
+                let with = |combination: &Vec<(String, String)>| {
+                    let options = choice
+                        .options
+                        .iter()
+                        .map(|option| (choice.name.clone(), option.name.clone()));
+                    options
+                        .map(|option| [combination.clone(), vec![option]].concat())
+                        .collect::<Vec<_>>()
+                };
+                combinations.iter().flat_map(with).collect()
+            })
     }
 
     /// The commands that lead from a new project to a service that answers.
     pub fn next(&self, answers: &Answers) -> Vec<String> {
-        let path = answers.resources.first().map(ResourceName::path).unwrap_or_default();
+        let path = answers
+            .resources
+            .first()
+            .map(ResourceName::path)
+            .unwrap_or_default();
         let of_options = answers.chosen().filter_map(|(choice, option)| {
             let option = self.choice(choice)?.option(option)?;
             Some(&option.next)
@@ -224,7 +242,7 @@ impl Preset {
         let files = self
             .files
             .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
-            .map_while(|(path, text)| Some((path.strip_prefix(prefix.as_str())?, &**text)))
+            .map_while(|(path, text)| Some((path.strip_prefix(prefix.as_str())?, text)))
             .collect();
         Layer { name, files }
     }
@@ -271,7 +289,7 @@ impl Preset {
     /// A misspelt directory would otherwise be a layer that nobody ever gets.
     fn check_files(&self) -> Result<()> {
         for path in self.files.keys() {
-            if let Some(reason) = tree::unsafe_path(&path.replace("{{resource}}", "resource")) {
+            if let Some(reason) = tree::unsafe_path(path) {
                 bail!("the path `{path}` {reason}");
             }
             let mut parts = path.split('/');

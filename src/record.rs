@@ -3,6 +3,8 @@
 //! With both, a later `scaffold` can tell what the project's owner changed, without a network, git's history or the
 //! version that made it.
 
+use std::fmt::Write;
+
 use anyhow::Result;
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
@@ -22,9 +24,17 @@ const HEADER: &str = "\
 
 /// Adds a project's memory to its rendering.
 pub fn remember(tree: &mut Tree, preset: &str, answers: &Answers) -> Result<()> {
-    let pristine = tree.to_string();
+    let pristine = printed(tree)?;
     tree.insert(ANSWERS, answers_file(preset, answers))?;
     tree.insert(PRISTINE, pristine)
+}
+
+/// A tree in its printed form, in memory that is taken once.
+fn printed(tree: &Tree) -> Result<String> {
+    let sizes = tree.iter().map(|(path, text)| path.len() + text.len() + 64);
+    let mut printed = String::with_capacity(sizes.sum());
+    write!(printed, "{tree}")?;
+    Ok(printed)
 }
 
 fn answers_file(preset: &str, answers: &Answers) -> String {

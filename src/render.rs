@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads or writes a file, and what a template can cost is bounded.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -9,8 +10,8 @@ use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
 
-use crate::fit::fit;
 use crate::answers::{Answers, ResourceName};
+use crate::fit::fit;
 use crate::manifest;
 use crate::overlay::{Overlay, Source};
 use crate::preset::{NONE, Preset};
@@ -42,7 +43,7 @@ pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
         for (path, resource) in instances(path, &answers.resources) {
             let mut text = engine.text(source, resource)?;
             if path == MANIFEST {
-                text = manifest::merge((&source.place(), &text), &engine.manifests)?;
+                text = manifest::merge((&source.place(), &text), &engine.manifests)?.into();
             }
             bytes += text.len();
             ensure!(
@@ -70,7 +71,10 @@ pub fn render_manifest(preset: &Preset, answers: &Answers) -> Result<String> {
     let overlay = Overlay::of(&layers)?;
     let mut engine = Engine::new(preset, answers)?;
     engine.gather(&overlay)?;
-    let source = overlay.files.get(MANIFEST).with_context(|| format!("the preset has no `{MANIFEST}`"))?;
+    let source = overlay
+        .files
+        .get(MANIFEST)
+        .with_context(|| format!("the preset has no `{MANIFEST}`"))?;
     let text = engine.text(source, None)?;
     manifest::merge((&source.place(), &text), &engine.manifests)
 }
@@ -147,7 +151,7 @@ impl Engine {
             for source in sources {
                 let text = self.text(source, None)?;
                 if name == MANIFEST {
-                    self.manifests.push((source.place(), text));
+                    self.manifests.push((source.place(), text.into_owned()));
                 } else {
                     fragments
                         .entry(name.to_owned())
@@ -192,9 +196,13 @@ impl Engine {
     }
 
     /// The text of one file: copied, or rendered.
-    fn text(&mut self, source: &Source, resource: Option<&ResourceName>) -> Result<String> {
+    fn text(
+        &mut self,
+        source: &Source,
+        resource: Option<&ResourceName>,
+    ) -> Result<Cow<'static, str>> {
         if !source.is_template() {
-            return Ok(source.text.to_owned());
+            return Ok(source.text.clone());
         }
         self.environment.set_syntax(syntax(source.target())?);
         let context = match resource {
@@ -206,6 +214,7 @@ impl Engine {
         };
         self.environment
             .render_named_str(source.path, source.text, context)
+            .map(Cow::Owned)
             .map_err(|error| describe(&error, source))
     }
 }

@@ -18,7 +18,7 @@ pub struct Report<'a> {
     /// The preset that it was made from.
     pub preset: &'a str,
     /// What was planned.
-    pub plan: &'a Plan,
+    pub plan: &'a Plan<'a>,
     /// The project's directory.
     pub destination: PathBuf,
     /// Whether the plan was carried out.
@@ -57,7 +57,10 @@ impl Report<'_> {
         for skipped in &self.skipped {
             text.push_str(&format!("  skipped {skipped}\n"));
         }
-        text.push_str(&format!("\nthe same without a question:\n  {}\n", self.command));
+        text.push_str(&format!(
+            "\nthe same without a question:\n  {}\n",
+            self.command
+        ));
         if self.is_written {
             text.push_str("\nnext:\n");
             for command in &self.next {

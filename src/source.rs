@@ -8,6 +8,7 @@ use include_dir::{Dir, include_dir};
 use walkdir::WalkDir;
 
 use crate::preset::{Files, MANIFEST, Preset};
+use crate::refusal::{Refusal, list};
 
 static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -47,15 +48,13 @@ fn embedded(preset: &Dir<'static>) -> Result<Files> {
 
 fn directory(root: &Path) -> Result<Files> {
     if !root.join(MANIFEST).is_file() {
-        let built_in: Vec<_> = TEMPLATES
-            .dirs()
-            .map(|dir| format!("`{}`", dir.path().display()))
-            .collect();
-        bail!(
-            "there is no preset `{}`: it is not built in, and not a directory with a `{MANIFEST}`\nhelp: built in is {}",
-            root.display(),
-            built_in.join(", ")
+        let built_in = TEMPLATES.dirs().map(|dir| dir.path().to_string_lossy());
+        let what = format!(
+            "there is no preset `{}`: it is neither built in nor a directory with a `{MANIFEST}`",
+            root.display()
         );
+        let help = format!("built in is {}", list(built_in));
+        return Err(Refusal::new(what).help(help).into());
     }
     let mut files = Files::new();
     let mut bytes = 0;

@@ -3,6 +3,7 @@
 //! A tree holds safe paths only. Whatever a preset says, what lands on disk stays inside the project, out of the
 //! repository's own files, and can be checked out on any system.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -23,19 +24,23 @@ const NO_NEWLINE: &str = "\\ no newline at end of file";
 /// ```
 /// # use scaffold::tree::Tree;
 /// let mut tree = Tree::default();
-/// tree.insert("src/main.rs", "fn main() {}\n".into())?;
+/// tree.insert("src/main.rs", "fn main() {}\n")?;
 /// assert_eq!(tree.to_string(), "==> src/main.rs\nfn main() {}\n");
 /// assert_eq!(tree.to_string().parse::<Tree>()?, tree);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Tree {
-    files: BTreeMap<String, String>,
+    files: BTreeMap<String, Cow<'static, str>>,
 }
 
 impl Tree {
     /// Adds a file, or replaces the one that has this path.
-    pub fn insert(&mut self, path: impl Into<String>, text: String) -> Result<()> {
+    pub fn insert(
+        &mut self,
+        path: impl Into<String>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Result<()> {
         let path = path.into();
         if let Some(reason) = unsafe_path(&path) {
             bail!("the path `{path}` {reason}");
@@ -43,20 +48,20 @@ impl Tree {
         if let Some(file) = self.file_in_the_way(&path) {
             bail!("`{file}` is a file and `{path}` needs a directory, or the other way round");
         }
-        self.files.insert(path, text);
+        self.files.insert(path, text.into());
         Ok(())
     }
 
     /// The text of one file.
     pub fn get(&self, path: &str) -> Option<&str> {
-        self.files.get(path).map(String::as_str)
+        self.files.get(path).map(|text| &**text)
     }
 
     /// Every path with its text, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files
             .iter()
-            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .map(|(path, text)| (path.as_str(), &**text))
     }
 
     /// The number of files.
@@ -104,15 +109,27 @@ pub fn unsafe_path(path: &str) -> Option<&'static str> {
     })
 }
 
+/// Whether a line would be taken for one of the printed form's own.
+fn needs_mark(line: &str) -> bool {
+    line.starts_with(HEADER) || line.starts_with('\\')
+}
+
+/// Whether any line would be. Nearly no text has one, and this finds out much faster than going through the lines.
+fn needs_marks(text: &str) -> bool {
+    needs_mark(text) || text.contains("\n==> ") || text.contains("\n\\")
+}
+
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (path, text) in self.iter() {
             writeln!(f, "{HEADER}{path}")?;
-            for line in text.split_inclusive('\n') {
-                if line.starts_with(HEADER) || line.starts_with('\\') {
-                    f.write_str("\\")?;
+            if needs_marks(text) {
+                for line in text.split_inclusive('\n') {
+                    let mark = if needs_mark(line) { "\\" } else { "" };
+                    write!(f, "{mark}{line}")?;
                 }
-                f.write_str(line)?;
+            } else {
+                f.write_str(text)?;
             }
             if !text.is_empty() && !text.ends_with('\n') {
                 writeln!(f, "\n{NO_NEWLINE}")?;
@@ -172,14 +189,27 @@ mod tests {
 
     #[test]
     fn it_prints_a_file_after_another() {
-        let tree = tree(&[("b.txt", "no end"), ("a.txt", "one\n==> two\n\\three\n"), ("c/empty", "")]);
-        insta::assert_snapshot!(tree.unwrap(), @"");
+        let tree = tree(&[
+            ("b.txt", "no end"),
+            ("a.txt", "one\n==> two\n\\three\n"),
+            ("c/empty", ""),
+        ]);
+        insta::assert_snapshot!(tree.unwrap(), @r"
+        ==> a.txt
+        one
+        \==> two
+        \\three
+        ==> b.txt
+        no end
+        \ no newline at end of file
+        ==> c/empty
+        ");
     }
 
     #[test]
     fn a_text_that_is_no_tree_is_refused() {
-        insta::assert_snapshot!("hello\n".parse::<Tree>().unwrap_err(), @"");
-        insta::assert_snapshot!("==> /etc/passwd\nroot\n".parse::<Tree>().unwrap_err(), @"");
+        insta::assert_snapshot!("hello\n".parse::<Tree>().unwrap_err(), @"a tree opens with `==> PATH`, not with `hello`");
+        insta::assert_snapshot!("==> /etc/passwd\nroot\n".parse::<Tree>().unwrap_err(), @"the path `/etc/passwd` is absolute");
     }
 
     #[test]
@@ -191,10 +221,33 @@ mod tests {
 
     #[test]
     fn an_unsafe_path_is_refused() {
-        for path in ["", "/etc/passwd", "../up", "a/../b", "a//b", "a/", ".", ".git/config", "a/.Git", "c:\\a", "a:b", "a\nb", "aux", "a/nul.txt", "a.", "b /c"] {
+        for path in [
+            "",
+            "/etc/passwd",
+            "../up",
+            "a/../b",
+            "a//b",
+            "a/",
+            ".",
+            ".git/config",
+            "a/.Git",
+            "c:\\a",
+            "a:b",
+            "a\nb",
+            "aux",
+            "a/nul.txt",
+            "a.",
+            "b /c",
+        ] {
             assert!(unsafe_path(path).is_some(), "{path:?}");
         }
-        for path in [".gitignore", ".github/ci.yml", "a..b", "src/{name}.rs", "ü/部"] {
+        for path in [
+            ".gitignore",
+            ".github/ci.yml",
+            "a..b",
+            "src/{name}.rs",
+            "ü/部",
+        ] {
             assert_eq!(unsafe_path(path), None, "{path:?}");
         }
     }

@@ -82,7 +82,7 @@ const WINDOWS_DEVICES: &[&str] = &[
 
 /// Nouns whose plural no rule gives.
 #[rustfmt::skip]
-const IRREGULAR: &[(&str, &str)] = &[
+const IRREGULAR: &[Noun] = &[
     ("analysis", "analyses"), ("axis", "axes"), ("calf", "calves"), ("cpu", "cpus"),
     ("criterion", "criteria"), ("echo", "echoes"), ("elf", "elves"), ("foot", "feet"), ("goose", "geese"),
     ("gpu", "gpus"), ("half", "halves"), ("hero", "heroes"), ("index", "indices"), ("knife", "knives"),
@@ -94,7 +94,7 @@ const IRREGULAR: &[(&str, &str)] = &[
 
 /// Nouns whose compounds follow them: a grandchild, a salesperson.
 #[rustfmt::skip]
-const COMPOUNDING: &[(&str, &str)] = &[("child", "children"), ("person", "people")];
+const COMPOUNDING: &[Noun] = &[("child", "children"), ("person", "people")];
 
 /// Nouns that are the same for one and for many.
 #[rustfmt::skip]
@@ -149,8 +149,10 @@ pub fn is_reserved_by_sql(name: &str) -> bool {
 
 /// Whether Windows takes a file of this name for a device.
 pub fn is_windows_device(file_name: &str) -> bool {
-    let stem = file_name.split('.').next().unwrap_or(file_name);
-    holds(WINDOWS_DEVICES, &stem.trim_end().to_ascii_lowercase())
+    let stem = file_name.split('.').next().unwrap_or(file_name).trim_end();
+    WINDOWS_DEVICES
+        .iter()
+        .any(|device| device.eq_ignore_ascii_case(stem))
 }
 
 fn holds(words: &[&str], word: &str) -> bool {
@@ -166,7 +168,7 @@ pub fn plural(words: &str) -> String {
         if let Some((_, plural)) = IRREGULAR.iter().find(|(singular, _)| *singular == word) {
             return (*plural).to_owned();
         }
-        if let Some((stem, (_, plural))) = compound(word, |(singular, _)| singular) {
+        if let Some((stem, (_, plural))) = compound(word, |noun| noun.0) {
             return format!("{stem}{plural}");
         }
         if let Some(stem) = word.strip_suffix("sis") {
@@ -196,7 +198,7 @@ pub fn singular(words: &str) -> String {
         if let Some((singular, _)) = IRREGULAR.iter().find(|(_, plural)| *plural == word) {
             return (*singular).to_owned();
         }
-        if let Some((stem, (singular, _))) = compound(word, |(_, plural)| plural) {
+        if let Some((stem, (singular, _))) = compound(word, |noun| noun.1) {
             return format!("{stem}{singular}");
         }
         let without_s = &word[..word.len() - 1];
@@ -242,18 +244,20 @@ pub fn singular(words: &str) -> String {
     })
 }
 
-/// A word as what stands before one of the compounding nouns, and that noun in its forms.
-fn compound<'w>(
-    word: &'w str,
-    form: impl Fn(&'static (&'static str, &'static str)) -> &'static str,
-) -> Option<(&'w str, &'static (&'static str, &'static str))> {
+/// A noun for one and for many.
+type Noun = (&'static str, &'static str);
+
+/// A word as what stands before one of the compounding nouns, and that noun.
+fn compound(word: &str, form: impl Fn(&Noun) -> &'static str) -> Option<(&str, &'static Noun)> {
     let nouns = COMPOUNDING.iter();
-    nouns.filter_map(|noun| Some((word.strip_suffix(form(noun))?, noun))).next()
+    nouns
+        .filter_map(|noun| Some((word.strip_suffix(form(noun))?, noun)))
+        .next()
 }
 
 fn is_plural(word: &str) -> bool {
     UNCOUNTABLE.contains(&word)
-        || compound(word, |(_, plural)| plural).is_some()
+        || compound(word, |noun| noun.1).is_some()
         || IRREGULAR.iter().any(|(_, plural)| *plural == word)
         || word.ends_with('s')
             && !ends_in_any(word, &["ss", "us", "sis"])
@@ -279,20 +283,68 @@ mod tests {
 
     /// Nouns that services are called after, for one and for many.
     const NOUNS: &[(&str, &str)] = &[
-        ("account", "accounts"), ("address", "addresses"), ("alias", "aliases"), ("analysis", "analyses"),
-        ("api", "apis"), ("batch", "batches"), ("bonus", "bonuses"), ("box", "boxes"), ("branch", "branches"),
-        ("bus", "buses"), ("cache", "caches"), ("case", "cases"), ("category", "categories"), ("child", "children"),
-        ("class", "classes"), ("company", "companies"), ("cookie", "cookies"), ("course", "courses"),
-        ("crisis", "crises"), ("data", "data"), ("database", "databases"), ("day", "days"), ("dish", "dishes"),
-        ("house", "houses"), ("human", "humans"), ("invoice", "invoices"), ("key", "keys"), ("leaf", "leaves"),
-        ("license", "licenses"), ("match", "matches"), ("menu", "menus"), ("movie", "movies"), ("news", "news"),
-        ("order", "orders"), ("payment_method", "payment_methods"), ("person", "people"), ("photo", "photos"),
-        ("policy", "policies"), ("process", "processes"), ("purchase", "purchases"), ("quiz", "quizzes"),
-        ("release", "releases"), ("response", "responses"), ("schema", "schemas"), ("series", "series"),
-        ("shoe", "shoes"), ("size", "sizes"), ("status", "statuses"), ("tax", "taxes"), ("taxi", "taxis"),
-        ("tech", "techs"), ("thesis", "theses"), ("tie", "ties"), ("use", "uses"), ("user", "users"),
-        ("video", "videos"), ("virus", "viruses"), ("warehouse", "warehouses"), ("wave", "waves"),
-        ("grandchild", "grandchildren"), ("salesperson", "salespeople"), ("gas_bus", "gas_buses"),
+        ("account", "accounts"),
+        ("address", "addresses"),
+        ("alias", "aliases"),
+        ("analysis", "analyses"),
+        ("api", "apis"),
+        ("batch", "batches"),
+        ("bonus", "bonuses"),
+        ("box", "boxes"),
+        ("branch", "branches"),
+        ("bus", "buses"),
+        ("cache", "caches"),
+        ("case", "cases"),
+        ("category", "categories"),
+        ("child", "children"),
+        ("class", "classes"),
+        ("company", "companies"),
+        ("cookie", "cookies"),
+        ("course", "courses"),
+        ("crisis", "crises"),
+        ("data", "data"),
+        ("database", "databases"),
+        ("day", "days"),
+        ("dish", "dishes"),
+        ("house", "houses"),
+        ("human", "humans"),
+        ("invoice", "invoices"),
+        ("key", "keys"),
+        ("leaf", "leaves"),
+        ("license", "licenses"),
+        ("match", "matches"),
+        ("menu", "menus"),
+        ("movie", "movies"),
+        ("news", "news"),
+        ("order", "orders"),
+        ("payment_method", "payment_methods"),
+        ("person", "people"),
+        ("photo", "photos"),
+        ("policy", "policies"),
+        ("process", "processes"),
+        ("purchase", "purchases"),
+        ("quiz", "quizzes"),
+        ("release", "releases"),
+        ("response", "responses"),
+        ("schema", "schemas"),
+        ("series", "series"),
+        ("shoe", "shoes"),
+        ("size", "sizes"),
+        ("status", "statuses"),
+        ("tax", "taxes"),
+        ("taxi", "taxis"),
+        ("tech", "techs"),
+        ("thesis", "theses"),
+        ("tie", "ties"),
+        ("use", "uses"),
+        ("user", "users"),
+        ("video", "videos"),
+        ("virus", "viruses"),
+        ("warehouse", "warehouses"),
+        ("wave", "waves"),
+        ("grandchild", "grandchildren"),
+        ("salesperson", "salespeople"),
+        ("gas_bus", "gas_buses"),
     ];
 
     #[test]
@@ -307,7 +359,14 @@ mod tests {
 
     #[test]
     fn the_lists_are_sorted_so_that_they_can_be_searched() {
-        for words in [RUST_KEYWORDS, RUST_CRATES, CARGO_DIRECTORIES, RUST_TYPES, SQL_RESERVED, WINDOWS_DEVICES] {
+        for words in [
+            RUST_KEYWORDS,
+            RUST_CRATES,
+            CARGO_DIRECTORIES,
+            RUST_TYPES,
+            SQL_RESERVED,
+            WINDOWS_DEVICES,
+        ] {
             assert!(words.is_sorted(), "{words:?}");
         }
     }

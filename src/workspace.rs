@@ -68,8 +68,9 @@ impl Exclusion {
 impl Staged {
     /// Puts the change in place.
     pub fn apply(self) -> Result<()> {
-        self.file
-            .persist(&self.manifest)
+        let persisted = self.file.persist(&self.manifest);
+        persisted
+            .map_err(|failed| failed.error)
             .with_context(|| format!("`{}` can't be changed", self.manifest.display()))?;
         Ok(())
     }
@@ -77,12 +78,19 @@ impl Staged {
 
 fn is_named(manifest: &Path, path: &str) -> Refusal {
     let manifest = manifest.display();
-    Refusal::new(format!("`{manifest}` names `{path}` as a member of its workspace"))
-        .help("a project is a workspace of its own: take it off `members`, or say `--into DIR`")
+    Refusal::new(format!(
+        "`{manifest}` names `{path}` as a member of its workspace"
+    ))
+    .help("a project is a workspace of its own: take it off `members`, or say `--into DIR`")
 }
 
 /// The path of the project inside the workspace, as manifests write it.
 fn relative(root: &Path, project: &Path) -> Option<String> {
-    let parts: Option<Vec<&str>> = project.strip_prefix(root).ok()?.iter().map(|part| part.to_str()).collect();
+    let parts: Option<Vec<&str>> = project
+        .strip_prefix(root)
+        .ok()?
+        .iter()
+        .map(|part| part.to_str())
+        .collect();
     Some(parts?.join("/"))
 }

@@ -7,16 +7,33 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use heck::ToKebabCase;
 use scaffold::answers::Answers;
 use scaffold::preset::{NONE, Preset};
 use scaffold::render::render;
 use scaffold::source;
 use scaffold::tree::Tree;
+use syn::visit::Visit;
 
 /// What the core may not use.
-const EDGE: &[&str] = &["std::fs", "std::env", "std::process", "std::io", "std::time", "clap", "dialoguer", "fs_err", "tempfile", "include_dir", "walkdir"];
+const EDGE: &[&str] = &[
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::io",
+    "std::time",
+    "clap",
+    "dialoguer",
+    "fs_err",
+    "tempfile",
+    "include_dir",
+    "walkdir",
+];
 /// The core, in the order of its imports: each module uses only those after it.
-const CORE: &[&str] = &["render", "merge", "overlay", "plan", "preset", "answers", "lock", "manifest", "prices", "tree", "fit", "refusal", "words"];
+const CORE: &[&str] = &[
+    "render", "merge", "overlay", "plan", "preset", "answers", "lock", "manifest", "prices",
+    "tree", "fit", "refusal", "words",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,30 +47,22 @@ fn module(name: &str) -> String {
 
 fn presets() -> Vec<Preset> {
     let entries = fs::read_dir(root().join("templates")).unwrap();
-    entries.map(|entry| source::load(entry.unwrap().file_name().to_str().unwrap()).unwrap()).collect()
-}
-
-/// Every combination of a preset's options.
-fn combinations(preset: &Preset) -> Vec<Vec<(String, String)>> {
-    preset.choices.iter().fold(vec![Vec::new()], |combinations, choice| {
-        let with = |combination: &Vec<(String, String)>| {
-            let options = choice.options.iter().map(|option| (choice.name.clone(), option.name.clone()));
-            options.map(|option| [combination.clone(), vec![option]].concat()).collect::<Vec<_>>()
-        };
-        combinations.iter().flat_map(with).collect()
-    })
+    entries
+        .map(|entry| source::load(entry.unwrap().file_name().to_str().unwrap()).unwrap())
+        .collect()
 }
 
 /// Renders every combination, and shows each to `look`.
 fn every_combination(resource: &str, look: impl Fn(&Preset, &Answers, &Tree)) {
     for preset in presets() {
-        for options in combinations(&preset) {
+        for options in preset.combinations() {
             let answers = Answers {
                 name: preset.project_name("accounts-api").unwrap(),
                 resources: vec![preset.resource_name(resource).unwrap()],
                 options,
             };
-            let tree = render(&preset, &answers).unwrap_or_else(|error| panic!("{:?}: {error:#}", answers.options));
+            let tree = render(&preset, &answers)
+                .unwrap_or_else(|error| panic!("{:?}: {error:#}", answers.options));
             look(&preset, &answers, &tree);
         }
     }
@@ -72,12 +81,18 @@ fn the_core_touches_nothing_outside() {
 #[test]
 fn imports_point_downward() {
     for (index, name) in CORE.iter().enumerate() {
-        let imports = module(name).lines().filter_map(|line| {
-            let module = line.trim().strip_prefix("use crate::")?;
-            Some(module.split([':', ';', '{']).next()?.to_owned())
-        }).collect::<Vec<_>>();
+        let imports = module(name)
+            .lines()
+            .filter_map(|line| {
+                let module = line.trim().strip_prefix("use crate::")?;
+                Some(module.split([':', ';', '{']).next()?.to_owned())
+            })
+            .collect::<Vec<_>>();
         for import in imports {
-            assert!(CORE[index + 1..].contains(&import.as_str()), "`{name}` imports `{import}`");
+            assert!(
+                CORE[index + 1..].contains(&import.as_str()),
+                "`{name}` imports `{import}`"
+            );
         }
     }
 }
@@ -91,7 +106,11 @@ fn base_names_no_option() {
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
             let text = format!("{}\n{text}", entry.path().display());
             for option in option_words(&preset, |_, _| true) {
-                assert!(!has_word(&text, &option), "`{}` names `{option}`", entry.path().display());
+                assert!(
+                    !has_word(&text, &option),
+                    "`{}` names `{option}`",
+                    entry.path().display()
+                );
             }
         }
     }
@@ -100,11 +119,16 @@ fn base_names_no_option() {
 #[test]
 fn a_project_mentions_no_option_that_was_not_chosen() {
     every_combination("accounts", |preset, answers, tree| {
-        let chosen = |choice: &str, option: &str| answers.chosen().any(|pair| pair == (choice, option));
+        let chosen =
+            |choice: &str, option: &str| answers.chosen().any(|pair| pair == (choice, option));
         let others = option_words(preset, |choice, option| !chosen(choice, option));
         for (path, text) in tree.iter().filter(|(path, _)| *path != "Cargo.lock") {
             for option in &others {
-                assert!(!has_word(&format!("{path}\n{text}"), option), "{:?}: `{path}` names `{option}`", answers.options);
+                assert!(
+                    !has_word(&format!("{path}\n{text}"), option),
+                    "{:?}: `{path}` names `{option}`",
+                    answers.options
+                );
             }
         }
     });
@@ -114,7 +138,8 @@ fn a_project_mentions_no_option_that_was_not_chosen() {
 fn every_rust_file_parses() {
     every_combination("accounts", |_, answers, tree| {
         for (path, text) in tree.iter().filter(|(path, _)| path.ends_with(".rs")) {
-            syn::parse_file(text).unwrap_or_else(|error| panic!("{:?}: `{path}`: {error}", answers.options));
+            syn::parse_file(text)
+                .unwrap_or_else(|error| panic!("{:?}: `{path}`: {error}", answers.options));
         }
     });
 }
@@ -124,9 +149,13 @@ fn every_toml_and_json_file_parses() {
     every_combination("accounts", |_, answers, tree| {
         for (path, text) in tree.iter() {
             let failed = if path.ends_with(".toml") || path == "Cargo.lock" {
-                toml::from_str::<toml::Table>(text).err().map(|error| error.to_string())
+                toml::from_str::<toml::Table>(text)
+                    .err()
+                    .map(|error| error.to_string())
             } else if path.ends_with(".json") {
-                serde_json::from_str::<serde_json::Value>(text).err().map(|error| error.to_string())
+                serde_json::from_str::<serde_json::Value>(text)
+                    .err()
+                    .map(|error| error.to_string())
             } else {
                 None
             };
@@ -140,101 +169,161 @@ fn no_file_shows_how_it_was_made() {
     every_combination("accounts", |_, answers, tree| {
         for (path, text) in tree.iter() {
             let ends_well = text.is_empty() || text.ends_with('\n') && !text.ends_with("\n\n");
-            assert!(ends_well, "{:?}: `{path}` does not end with one line feed", answers.options);
+            assert!(
+                ends_well,
+                "{:?}: `{path}` does not end with one line feed",
+                answers.options
+            );
             for mark in ["{%", "%}", "//%", "#%", "--%", "{{ ", "\n\n\n"] {
-                // GitHub's workflows have marks of their own.
-                let text = if path.starts_with(".github") { text.replace("${{ ", "") } else { text.to_owned() };
-                assert!(!text.contains(mark), "{:?}: `{path}` has `{}`", answers.options, mark.escape_debug());
+                // GitHub, Prometheus and just have marks of their own.
+                let is_its_own = mark == "{{ " && !path.ends_with(".rs");
+                let has_mark = text.contains(mark) && !is_its_own;
+                assert!(
+                    !has_mark,
+                    "{:?}: `{path}` has `{}`",
+                    answers.options,
+                    mark.escape_debug()
+                );
             }
-            let trailing = text.lines().find(|line| line.ends_with([' ', '\t']) && !path.ends_with(".md"));
+            let trailing = text
+                .lines()
+                .find(|line| line.ends_with([' ', '\t']) && !path.ends_with(".md"));
             assert_eq!(trailing, None, "{:?}: `{path}`", answers.options);
         }
     });
 }
 
 #[test]
-fn rustfmt_agrees_for_names_of_every_length() {
-    for resource in ["ads", "pets", "orders", "accounts", "categories", "subscriptions", "payment-methods", "customer-addresses", "notification-settings", "warehouse-inventory-locations", "enterprise-agreement-templates"] {
-        every_combination(resource, |_, answers, tree| {
-            let directory = tempfile::tempdir().unwrap();
-            scaffold::disk::write(tree, directory.path()).unwrap();
-            let files: Vec<_> = tree.iter().map(|(path, _)| path).filter(|path| path.ends_with(".rs")).collect();
-            let mut rustfmt = Command::new("rustfmt");
-            rustfmt.args(["--check", "--edition", "2024"]).args(files).current_dir(directory.path());
-            let output = rustfmt.output().unwrap();
-            assert!(output.status.success(), "{resource} {:?}\n{}", answers.options, String::from_utf8_lossy(&output.stdout));
-        });
-    }
-}
-
-#[test]
 fn a_name_that_generated_code_uses_is_no_resource() {
     every_combination("zebras", |preset, _, tree| {
         let mut taken = BTreeSet::new();
-        for (path, text) in tree.iter().filter(|(path, _)| path.ends_with(".rs") && path.starts_with("src")) {
-            let file = syn::parse_file(text).unwrap();
-            // Beside the resource's own type stand the names that its files import and define.
+        for (path, text) in tree.iter().filter(|(path, _)| path.ends_with(".rs")) {
+            let file = syn::parse_file(text).unwrap_or_else(|error| panic!("`{path}`: {error}"));
+            let mut names = Names::default();
+            names.visit_scope(|scope| scope.visit_file(&file));
+            taken.extend(names.clashes);
             if text.contains("Zebra") {
-                taken.extend(file.items.iter().flat_map(names_in_scope).filter(|name| !name.contains("ebra")));
-            }
-            // Beside the resource's module stand the others.
-            if ["src/lib.rs", "src/http/mod.rs"].contains(&path) {
-                taken.extend(file.items.iter().filter_map(|item| match item {
-                    syn::Item::Mod(module) => Some(module.ident.to_string()).filter(|name| name != "zebras"),
-                    _ => None,
-                }));
+                taken.extend(names.types);
             }
         }
-        use heck::{ToSnakeCase, ToUpperCamelCase};
-        for name in taken {
-            if let Ok(resource) = preset.resource_name(&name.to_snake_case().replace('_', "-")) {
-                let forms = [resource.singular_type(), resource.plural_type(), resource.plural().to_owned()];
-                assert!(!forms.contains(&name), "`{name}` could be a resource\nhelp: `reserved.resources` in preset.toml");
-                let _ = name.to_upper_camel_case();
+        for name in taken
+            .iter()
+            .filter(|name| !name.to_lowercase().contains("zebra"))
+        {
+            if let Ok(resource) = preset.resource_name(&name.to_kebab_case()) {
+                assert!(
+                    resource.singular_type() != *name && resource.plural() != name,
+                    "a resource could be called `{name}`\nhelp: add it to `reserved.resources` in preset.toml"
+                );
             }
         }
     });
 }
 
-/// The names that an item brings into its file.
-fn names_in_scope(item: &syn::Item) -> Vec<String> {
-    fn leaves(tree: &syn::UseTree, names: &mut Vec<String>) {
-        match tree {
-            syn::UseTree::Path(path) => leaves(&path.tree, names),
-            syn::UseTree::Name(name) => names.push(name.ident.to_string()),
-            syn::UseTree::Rename(rename) => names.push(rename.rename.to_string()),
-            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| leaves(tree, names)),
-            _ => {}
+/// The names in a file that those of a resource could clash with: one of it is a type, many of it are a module, a field
+/// and a variable.
+#[derive(Default)]
+struct Names {
+    types: Vec<String>,
+    /// Modules, fields and variables of the scope that is being visited.
+    values: Vec<String>,
+    /// Whether many of the resource were met in it.
+    has_many: bool,
+    /// The values of those scopes that have many of the resource.
+    clashes: Vec<String>,
+}
+
+impl Names {
+    /// Visits a file, a struct or a function.
+    fn visit_scope(&mut self, visit: impl FnOnce(&mut Names)) {
+        let mut scope = Names::default();
+        visit(&mut scope);
+        self.types.extend(scope.types);
+        self.clashes.extend(scope.clashes);
+        if scope.has_many {
+            self.clashes.extend(scope.values);
         }
     }
-    let mut names = Vec::new();
-    match item {
-        syn::Item::Use(item) => leaves(&item.tree, &mut names),
-        syn::Item::Struct(item) => names.push(item.ident.to_string()),
-        syn::Item::Enum(item) => names.push(item.ident.to_string()),
-        syn::Item::Trait(item) => names.push(item.ident.to_string()),
-        syn::Item::Type(item) => names.push(item.ident.to_string()),
-        _ => {}
+}
+
+impl<'a> Visit<'a> for Names {
+    fn visit_ident(&mut self, ident: &'a syn::Ident) {
+        self.has_many |= ident == "zebras";
     }
-    names
+
+    fn visit_use_name(&mut self, name: &'a syn::UseName) {
+        self.types.push(name.ident.to_string());
+    }
+
+    fn visit_use_rename(&mut self, name: &'a syn::UseRename) {
+        self.types.push(name.rename.to_string());
+    }
+
+    fn visit_item_enum(&mut self, item: &'a syn::ItemEnum) {
+        self.types.push(item.ident.to_string());
+    }
+
+    fn visit_item_mod(&mut self, item: &'a syn::ItemMod) {
+        self.values.push(item.ident.to_string());
+        syn::visit::visit_item_mod(self, item);
+    }
+
+    fn visit_item_struct(&mut self, item: &'a syn::ItemStruct) {
+        self.types.push(item.ident.to_string());
+        self.visit_scope(|scope| syn::visit::visit_item_struct(scope, item));
+    }
+
+    fn visit_item_fn(&mut self, item: &'a syn::ItemFn) {
+        self.visit_scope(|scope| syn::visit::visit_item_fn(scope, item));
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'a syn::ImplItemFn) {
+        self.visit_scope(|scope| syn::visit::visit_impl_item_fn(scope, item));
+    }
+
+    fn visit_field(&mut self, field: &'a syn::Field) {
+        self.values
+            .extend(field.ident.as_ref().map(syn::Ident::to_string));
+        syn::visit::visit_field(self, field);
+    }
+
+    fn visit_pat_ident(&mut self, pattern: &'a syn::PatIdent) {
+        self.values.push(pattern.ident.to_string());
+        syn::visit::visit_pat_ident(self, pattern);
+    }
 }
 
 #[test]
 fn the_package_holds_every_template() {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["package", "--list", "--allow-dirty", "--offline"]).current_dir(root());
+    cargo
+        .args(["package", "--list", "--allow-dirty", "--offline"])
+        .current_dir(root());
     let output = cargo.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let listed = String::from_utf8(output.stdout).unwrap();
     let listed: BTreeSet<&str> = listed.lines().collect();
-    for path in support::paths(&root().join("templates")).iter().filter(|path| !path.ends_with('/')) {
-        assert!(listed.contains(format!("templates/{path}").as_str()), "`templates/{path}` is not in the package");
+    for path in support::paths(&root().join("templates"))
+        .iter()
+        .filter(|path| !path.ends_with('/'))
+    {
+        assert!(
+            listed.contains(format!("templates/{path}").as_str()),
+            "`templates/{path}` is not in the package"
+        );
     }
 }
 
 /// The words that give an option away: its own name, in any spelling, and that of the crate behind it.
 fn option_words(preset: &Preset, is_meant: impl Fn(&str, &str) -> bool) -> Vec<String> {
-    let options = preset.choices.iter().flat_map(|choice| choice.options.iter().map(move |option| (choice, option)));
+    let options = preset
+        .choices
+        .iter()
+        .flat_map(|choice| choice.options.iter().map(move |option| (choice, option)));
     options
         .filter(|(choice, option)| option.name != NONE && is_meant(&choice.name, &option.name))
         .flat_map(|(_, option)| match option.name.as_str() {

@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -36,20 +36,41 @@ fn interrupt_during_git(signal: Signal) {
     test.write("../bin/git", "#!/bin/sh\nsleep 1000 &\necho $! > ../../sleeping\nmv ../../sleeping ../../started\nwait\n");
     let git = test.dir().join("../bin/git");
     fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", git.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let path = format!(
+        "{}:{}",
+        git.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
 
     let mut command = test.scaffold(&["new", "accounts-api", "--yes"]);
-    let child = command.env("PATH", path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command
+        .env("PATH", path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let started = test.dir().join("../started");
     wait_until("git", || started.exists());
-    assert_eq!(test.paths().iter().filter(|path| path.contains(".scaffold/src/main.rs")).count(), 1);
+    assert_eq!(
+        test.paths()
+            .iter()
+            .filter(|path| path.contains(".scaffold/src/main.rs"))
+            .count(),
+        1
+    );
     kill_process(pid(&child), signal).unwrap();
 
     let seen = test.seen(child.wait_with_output().unwrap());
-    assert_eq!(seen.to_string(), "exit 130\n--- stderr\nerror: interrupted, nothing was written\n");
+    assert_eq!(
+        seen.to_string(),
+        "exit 130\n--- stderr\nerror: interrupted, nothing was written\n"
+    );
     assert!(test.paths().is_empty(), "{:?}", test.paths());
-    let sleeping = Pid::from_raw(fs::read_to_string(started).unwrap().trim().parse().unwrap()).unwrap();
-    wait_until("what git started to end", || test_kill_process(sleeping).is_err());
+    let sleeping =
+        Pid::from_raw(fs::read_to_string(started).unwrap().trim().parse().unwrap()).unwrap();
+    wait_until("what git started to end", || {
+        test_kill_process(sleeping).is_err()
+    });
 }
 
 #[test]
@@ -74,17 +95,35 @@ impl Terminal {
     fn open(test: &Test, line: &str) -> Terminal {
         let mut script = Command::new("script");
         test.at_home(script.args(["--quiet", "--return", "--command", line, "/dev/null"]));
-        let mut script = script.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut script = script
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (sender, shown) = std::sync::mpsc::channel();
         let stdout = script.stdout.take().unwrap();
-        thread::spawn(move || stdout.bytes().map_while(Result::ok).try_for_each(|byte| sender.send(byte)));
-        Terminal { script, shown, text: String::new() }
+        thread::spawn(move || {
+            BufReader::new(stdout)
+                .bytes()
+                .map_while(Result::ok)
+                .try_for_each(|byte| sender.send(byte))
+        });
+        Terminal {
+            script,
+            shown,
+            text: String::new(),
+        }
     }
 
     fn wait_for(&mut self, what: &str) {
         let start = Instant::now();
         while !self.text.contains(what) {
-            assert!(start.elapsed() < PATIENCE, "waited in vain for {what:?} in {:?}", self.text);
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited in vain for {what:?} in {:?}",
+                self.text
+            );
             if let Ok(byte) = self.shown.recv_timeout(Duration::from_millis(50)) {
                 self.text.push(byte as char);
             }
@@ -92,12 +131,22 @@ impl Terminal {
     }
 
     fn press(&mut self, keys: &str) {
-        self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+        self.script
+            .stdin
+            .as_mut()
+            .unwrap()
+            .write_all(keys.as_bytes())
+            .unwrap();
     }
 
     /// The exit code, and all that was shown since the last wait.
     fn close(mut self) -> (Option<i32>, String) {
-        let code = self.script.wait().unwrap().code();
+        let mut status = None;
+        wait_until("the program to end", || {
+            status = self.script.try_wait().unwrap();
+            status.is_some()
+        });
+        let code = status.unwrap().code();
         self.text.clear();
         self.text.extend(self.shown.iter().map(|byte| byte as char));
         (code, self.text)
@@ -108,7 +157,13 @@ const HIDE_CURSOR: &str = "\x1b[?25l";
 const SHOW_CURSOR: &str = "\x1b[?25h";
 
 fn new_on_a_terminal(test: &Test) -> Terminal {
-    Terminal::open(test, &format!("{} new accounts-api --no-git", env!("CARGO_BIN_EXE_scaffold")))
+    Terminal::open(
+        test,
+        &format!(
+            "{} new accounts-api --no-git",
+            env!("CARGO_BIN_EXE_scaffold")
+        ),
+    )
 }
 
 #[test]
@@ -123,7 +178,10 @@ fn on_a_terminal_it_asks_for_what_is_open() {
     let (code, shown) = terminal.close();
     assert_eq!(code, Some(0), "{shown}");
     let answers = test.read("accounts-api/.scaffold/answers.toml");
-    assert!(answers.contains("cache = \"none\"") && answers.contains("observability = \"prometheus\""), "{answers}");
+    assert!(
+        answers.contains("cache = \"none\"") && answers.contains("observability = \"prometheus\""),
+        "{answers}"
+    );
 }
 
 #[test]
@@ -143,14 +201,22 @@ fn an_interrupt_of_a_question_shows_the_cursor_again() {
 fn a_termination_during_a_question_restores_the_terminal() {
     let test = Test::new();
     let program = env!("CARGO_BIN_EXE_scaffold");
-    let line = format!("{program} new accounts-api & echo $! > ../pid; fg; code=$?; stty -a; exit $code");
+    let line =
+        format!("{program} new accounts-api & echo $! > ../pid; fg; code=$?; stty -a; exit $code");
     let mut terminal = Terminal::open(&test, &format!("bash -mc '{line}'"));
     terminal.wait_for("none");
     let pid = fs::read_to_string(test.dir().join("../pid")).unwrap();
-    kill_process(Pid::from_raw(pid.trim().parse().unwrap()).unwrap(), Signal::TERM).unwrap();
+    kill_process(
+        Pid::from_raw(pid.trim().parse().unwrap()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
     let (code, shown) = terminal.close();
     assert_eq!(code, Some(130), "{shown}");
-    assert!(shown.contains(SHOW_CURSOR) && shown.contains(" icanon") && shown.contains(" echo "), "{shown}");
+    assert!(
+        shown.contains(SHOW_CURSOR) && shown.contains(" icanon") && shown.contains(" echo "),
+        "{shown}"
+    );
     assert!(test.paths().is_empty());
 }
 
@@ -171,28 +237,41 @@ fn on_a_disk(options: &str) -> (Test, support::Seen) {
 
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
-    assert_seen!(on_a_disk("size=80k").1, @"");
-    assert_seen!(on_a_disk("nr_inodes=12").1, @"");
-}
-
-#[test]
-fn a_disk_that_fills_up_while_git_commits_costs_the_commit_only() {
-    let (_, seen) = on_a_disk("size=700k");
-    assert_seen!(seen, @"");
+    assert_seen!(on_a_disk("size=80k").1, @"
+    exit 1
+    --- stderr
+    error: `[ROOT]/work/disk/accounts-api/.scaffold/pristine.txt` can't be written: No space left on device (os error 28)
+    ");
+    assert_seen!(on_a_disk("nr_inodes=12").1, @"
+    exit 1
+    --- stderr
+    error: `[ROOT]/work/disk/accounts-api/.scaffold/pristine.txt` can't be written: No space left on device (os error 28)
+    ");
 }
 
 #[test]
 fn a_disk_that_is_read_only_is_told_as_such() {
-    assert_seen!(on_a_disk("ro").1, @"");
+    assert_seen!(on_a_disk("ro").1, @"
+    exit 1
+    --- stderr
+    error: `[ROOT]/work/disk` can't be written: read-only filesystem or storage medium
+    ");
 }
 
 #[test]
 fn a_file_that_may_not_get_so_large_leaves_nothing_behind() {
     let test = Test::new();
-    let line = format!("trap '' XFSZ; ulimit -f 8; {} new accounts-api --yes", env!("CARGO_BIN_EXE_scaffold"));
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 8; {} new accounts-api --yes",
+        env!("CARGO_BIN_EXE_scaffold")
+    );
     let mut shell = Command::new("sh");
     test.at_home(shell.args(["-c", &line]));
-    assert_seen!(test.see(&mut shell), @"");
+    assert_seen!(test.see(&mut shell), @"
+    exit 1
+    --- stderr
+    error: `[ROOT]/work/accounts-api/.scaffold/pristine.txt` can't be written: File too large (os error 27)
+    ");
     assert!(test.paths().is_empty());
 }
 
@@ -206,6 +285,32 @@ fn a_directory_that_one_may_not_write_to_is_told_as_such() {
     fs::set_permissions(test.dir(), fs::Permissions::from_mode(0o555)).unwrap();
     let seen = test.see(&mut command);
     fs::set_permissions(test.dir(), fs::Permissions::from_mode(0o755)).unwrap();
-    assert_seen!(seen, @"");
+    assert_seen!(seen, @"
+    exit 1
+    --- stderr
+    error: `[ROOT]/work` can't be written: permission denied
+    ");
     assert!(test.paths().is_empty());
+}
+
+#[test]
+fn where_the_workspace_around_can_not_be_changed_the_project_is_taken_back() {
+    let test = Test::new();
+    test.preset(&[("base/README.md", "")]);
+    test.write("ours/Cargo.toml", "[workspace]\nmembers = [\"*\"]\n");
+    fs::create_dir(test.dir().join("ours/shop")).unwrap();
+    let before = test.paths();
+    // What is mounted can't be replaced.
+    let line = format!(
+        "mount --bind ours/Cargo.toml ours/Cargo.toml && {} new shop --preset house --into ours/shop",
+        env!("CARGO_BIN_EXE_scaffold")
+    );
+    let mut unshare = Command::new("unshare");
+    test.at_home(unshare.args(["--map-root-user", "--mount", "sh", "-c", &line]));
+    assert_seen!(test.see(&mut unshare), @"
+    exit 1
+    --- stderr
+    error: `[ROOT]/work/ours/Cargo.toml` can't be changed: Device or resource busy (os error 16)
+    ");
+    assert_eq!(test.paths(), before);
 }

@@ -10,7 +10,7 @@ use support::{Test, paths};
 
 const NEW: &[&str] = &["new", "accounts-api", "--yes", "--no-git"];
 
-fn new_into<'a>(into: &'a str) -> Vec<&'a str> {
+fn new_into(into: &str) -> Vec<&str> {
     [NEW, &["--into", into]].concat()
 }
 
@@ -33,8 +33,18 @@ fn the_directory_that_one_stands_in_is_fine_where_it_is_empty() {
 fn a_directory_that_is_not_empty_is_refused() {
     let test = Test::new();
     test.write("accounts-api/.keep", "mine");
-    assert_seen!(test.run(NEW), @"");
-    assert_seen!(test.run(&new_into(".")), @"");
+    assert_seen!(test.run(NEW), @"
+    exit 2
+    --- stderr
+    error: `accounts-api` is there already, and is not empty
+    help: say `--into DIR` with a directory that is empty or not there yet
+    ");
+    assert_seen!(test.run(&new_into(".")), @"
+    exit 2
+    --- stderr
+    error: `.` is there already, and is not empty
+    help: say `--into DIR` with a directory that is empty or not there yet
+    ");
     assert_eq!(test.paths(), ["accounts-api/", "accounts-api/.keep"]);
 }
 
@@ -45,21 +55,65 @@ fn a_file_and_a_link_are_refused() {
     fs::create_dir(test.dir().join("elsewhere")).unwrap();
     symlink("elsewhere", test.dir().join("link")).unwrap();
     symlink("nowhere", test.dir().join("dangling")).unwrap();
-    assert_seen!(test.run(NEW), @"");
-    assert_seen!(test.run(&new_into("link")), @"");
-    assert_seen!(test.run(&new_into("link/")), @"");
-    assert_seen!(test.run(&new_into("dangling")), @"");
-    assert_eq!(test.paths(), ["accounts-api", "dangling", "elsewhere/", "link"]);
+    assert_seen!(test.run(NEW), @"
+    exit 2
+    --- stderr
+    error: `accounts-api` is there already, and is a file
+    help: say `--into DIR` with a directory that is empty or not there yet
+    ");
+    assert_seen!(test.run(&new_into("link")), @"
+    exit 2
+    --- stderr
+    error: `link` is there already, and is a link
+    help: say `--into DIR` with a directory that is empty or not there yet
+    ");
+    assert_seen!(test.run(&new_into("link/")), @"
+    exit 2
+    --- stderr
+    error: `link` is there already, and is a link
+    help: say `--into DIR` with a directory that is empty or not there yet
+    ");
+    assert_seen!(test.run(&new_into("dangling")), @"
+    exit 2
+    --- stderr
+    error: `dangling` is there already, and is a link
+    help: say `--into DIR` with a directory that is empty or not there yet
+    ");
+    assert_eq!(
+        test.paths(),
+        ["accounts-api", "dangling", "elsewhere/", "link"]
+    );
 }
 
 #[test]
 fn a_parent_that_does_not_exist_or_is_a_file_is_refused() {
     let test = Test::new();
     test.write("file", "mine");
-    assert_seen!(test.run(&new_into("missing/shop")), @"");
-    assert_seen!(test.run(&new_into("file/shop")), @"");
-    assert_seen!(test.run(&new_into("/")), @"");
-    assert_seen!(test.run(&new_into("")), @"");
+    assert_seen!(test.run(&new_into("missing/shop")), @"
+    exit 2
+    --- stderr
+    error: there is no directory `missing` for the project to go into
+    help: make it first, or say `--into DIR`
+    ");
+    assert_seen!(test.run(&new_into("file/shop")), @"
+    exit 2
+    --- stderr
+    error: `file` is not a directory
+    help: say `--into DIR` with a directory that is empty or not there yet
+    ");
+    assert_seen!(test.run(&new_into("/")), @"
+    exit 2
+    --- stderr
+    error: `/` is there already, and is not empty
+    help: say `--into DIR` with a directory that is empty or not there yet
+    ");
+    assert_seen!(test.run(&new_into("")), @"
+    exit 2
+    --- stderr
+    error: a value is required for '--into <DIR>' but none was supplied
+
+    For more information, try '--help'.
+    ");
     assert_eq!(test.paths(), ["file"]);
 }
 
@@ -69,12 +123,29 @@ fn a_path_may_have_any_character() {
     let parent = "a 'b' \"c\" $d `e` ü 部 :f";
     fs::create_dir(test.dir().join(parent)).unwrap();
     let into = format!("{parent}/the project");
-    assert_seen!(test.run(&["new", "accounts-api", "--yes", "--into", &into]), @"");
+    assert_seen!(test.run(&["new", "accounts-api", "--yes", "--into", &into]), @r#"
+    exit 0
+    --- stderr
+    made `accounts-api` in `[ROOT]/work/a 'b' "c" $d `e` ü 部 :f/the project`, [N] files
+      committed to a new git repository
+
+    the same without a question:
+      scaffold new accounts-api --database sqlite --cache memory --observability prometheus --into "a 'b' \"c\" "'$d `e` ü 部 :f/the project'
+
+    next:
+      cd "a 'b' \"c\" "'$d `e` ü 部 :f/the project'
+      cargo run
+      curl http://localhost:8080/v1/accounts
+    "#);
     let plain = test.run(&new_into("plain"));
     assert_eq!(plain.code, Some(0));
     let (odd, plain) = (test.dir().join(into), test.dir().join("plain"));
     for path in paths(&plain).iter().filter(|path| !path.ends_with('/')) {
-        assert_eq!(fs::read(odd.join(path)).unwrap(), fs::read(plain.join(path)).unwrap(), "{path}");
+        assert_eq!(
+            fs::read(odd.join(path)).unwrap(),
+            fs::read(plain.join(path)).unwrap(),
+            "{path}"
+        );
     }
 }
 
@@ -83,11 +154,23 @@ fn files_get_the_modes_that_any_new_file_gets() {
     let test = Test::new();
     test.preset(&[("base/run.sh", "#!/bin/sh\n"), ("base/plain.txt", "text\n")]);
     let mut command = Command::new("sh");
-    let line = format!("umask 027; {} new shop --preset house --no-git", env!("CARGO_BIN_EXE_scaffold"));
+    let line = format!(
+        "umask 027; {} new shop --preset house --no-git",
+        env!("CARGO_BIN_EXE_scaffold")
+    );
     test.at_home(command.args(["-c", &line]));
     assert_eq!(test.see(&mut command).code, Some(0));
-    let mode = |path: &str| fs::metadata(test.dir().join(path)).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode("shop"), mode("shop/run.sh"), mode("shop/plain.txt")), (0o750, 0o750, 0o640));
+    let mode = |path: &str| {
+        fs::metadata(test.dir().join(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(
+        (mode("shop"), mode("shop/run.sh"), mode("shop/plain.txt")),
+        (0o750, 0o750, 0o640)
+    );
 }
 
 #[test]
@@ -96,10 +179,14 @@ fn a_new_project_is_committed() {
     assert_eq!(test.run(&["new", "accounts-api", "--yes"]).code, Some(0));
     let mut git = Command::new("git");
     test.at_home(git.args(["-C", "accounts-api", "log", "--format=%an: %s", "main"]));
-    assert_seen!(test.see(&mut git), @"");
+    assert_seen!(test.see(&mut git), @"
+    exit 0
+    --- stdout
+    Ann: Generate the project with scaffold
+    ");
     let mut git = Command::new("git");
     test.at_home(git.args(["-C", "accounts-api", "status", "--short"]));
-    assert_seen!(test.see(&mut git), @"");
+    assert_seen!(test.see(&mut git), @"exit 0");
 }
 
 #[test]
@@ -107,7 +194,20 @@ fn a_repository_around_the_project_is_enough() {
     let test = Test::new();
     fs::create_dir(test.dir().join(".git")).unwrap();
     fs::create_dir(test.dir().join("services")).unwrap();
-    assert_seen!(test.run(&["new", "accounts-api", "--yes", "--into", "services/accounts"]), @"");
+    assert_seen!(test.run(&["new", "accounts-api", "--yes", "--into", "services/accounts"]), @"
+    exit 0
+    --- stderr
+    made `accounts-api` in `[ROOT]/work/services/accounts`, [N] files
+      skipped the git repository, because `[ROOT]/work` is one already
+
+    the same without a question:
+      scaffold new accounts-api --database sqlite --cache memory --observability prometheus --into services/accounts
+
+    next:
+      cd services/accounts
+      cargo run
+      curl http://localhost:8080/v1/accounts
+    ");
     assert!(!test.dir().join("services/accounts/.git").exists());
 }
 
@@ -123,15 +223,36 @@ fn a_worktree_is_a_repository_too() {
 fn it_works_from_within_a_git_hook() {
     let test = Test::new();
     let mut command = test.scaffold(&["new", "accounts-api", "--yes"]);
-    let seen = test.see(command.env("GIT_DIR", "/elsewhere/.git").env("GIT_INDEX_FILE", "/elsewhere/index"));
-    assert!(seen.stderr.contains("committed to a new git repository"), "{seen}");
+    let seen = test.see(
+        command
+            .env("GIT_DIR", "/elsewhere/.git")
+            .env("GIT_INDEX_FILE", "/elsewhere/index"),
+    );
+    assert!(
+        seen.stderr.contains("committed to a new git repository"),
+        "{seen}"
+    );
 }
 
 #[test]
 fn without_git_cargo_and_home_it_says_what_it_skipped() {
     let test = Test::new();
     let mut command = test.scaffold(&["new", "accounts-api", "--yes"]);
-    assert_seen!(test.see(command.env("PATH", "/nowhere").env_remove("HOME")), @"");
+    assert_seen!(test.see(command.env("PATH", "/nowhere").env_remove("HOME")), @"
+    exit 0
+    --- stderr
+    made `accounts-api` in `[ROOT]/work/accounts-api`, [N] files
+      skipped the git repository, because there is no `git` on the `PATH`
+
+    the same without a question:
+      scaffold new accounts-api --database sqlite --cache memory --observability prometheus
+
+    next:
+      # `cargo run` needs Rust, which is not on the `PATH`: it comes from https://rustup.rs
+      cd accounts-api
+      cargo run
+      curl http://localhost:8080/v1/accounts
+    ");
     assert!(test.dir().join("accounts-api/Cargo.lock").exists());
 }
 
@@ -145,54 +266,140 @@ fn without_an_environment_it_works() {
 #[test]
 fn where_git_does_not_know_who_commits_it_says_so() {
     let test = Test::new();
-    fs::write(test.dir().join("../home/.gitconfig"), "[user]\nuseConfigOnly = true\n").unwrap();
-    assert_seen!(test.run(&["new", "accounts-api", "--yes"]), @"");
+    fs::write(
+        test.dir().join("../home/.gitconfig"),
+        "[user]\nuseConfigOnly = true\n",
+    )
+    .unwrap();
+    assert_seen!(test.run(&["new", "accounts-api", "--yes"]), @"
+    exit 0
+    --- stderr
+    made `accounts-api` in `[ROOT]/work/accounts-api`, [N] files
+      skipped the first commit, because git does not know who you are (`git config --global user.name` and `user.email`)
+
+    the same without a question:
+      scaffold new accounts-api --database sqlite --cache memory --observability prometheus
+
+    next:
+      cd accounts-api
+      cargo run
+      curl http://localhost:8080/v1/accounts
+    ");
     assert!(test.dir().join("accounts-api/.git").exists());
 }
 
 #[test]
 fn where_git_fails_the_project_is_there_and_the_reason_is_told() {
     let test = Test::new();
-    test.write("bin/git", "#!/bin/sh\necho 'fatal: no luck today' >&2\nexit 128\n");
-    fs::set_permissions(test.dir().join("bin/git"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", test.dir().join("bin").display(), std::env::var("PATH").unwrap());
-    let seen = test.see(test.scaffold(&["new", "accounts-api", "--yes"]).env("PATH", path));
-    assert!(seen.stderr.contains("skipped the git repository, because `git init` failed: no luck today"), "{seen}");
+    test.write(
+        "bin/git",
+        "#!/bin/sh\necho 'fatal: no luck today' >&2\nexit 128\n",
+    );
+    fs::set_permissions(
+        test.dir().join("bin/git"),
+        fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    let path = format!(
+        "{}:{}",
+        test.dir().join("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let seen = test.see(
+        test.scaffold(&["new", "accounts-api", "--yes"])
+            .env("PATH", path),
+    );
+    assert!(
+        seen.stderr
+            .contains("skipped the git repository, because `git` failed: no luck today"),
+        "{seen}"
+    );
 }
 
-const MANIFEST: &str = "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
+const MANIFEST: &str =
+    "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
 
 /// A test with a small preset whose projects cargo can read, and cargo's view of a directory.
 fn workspace(manifest: &str) -> Test {
     let test = Test::new();
     test.preset(&[("base/Cargo.toml.jinja", MANIFEST), ("base/src/lib.rs", "")]);
     test.write("ours/Cargo.toml", manifest);
-    test.write("ours/crates/one/Cargo.toml", "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    test.write(
+        "ours/crates/one/Cargo.toml",
+        "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+    );
     test.write("ours/crates/one/src/lib.rs", "");
     test
 }
 
 fn cargo_reads(test: &Test, directory: &str) -> bool {
     let mut cargo = Command::new("cargo");
-    test.at_home(cargo.args(["metadata", "--offline", "--no-deps", "--format-version", "1"]));
+    test.at_home(cargo.args([
+        "metadata",
+        "--offline",
+        "--no-deps",
+        "--format-version",
+        "1",
+    ]));
     for variable in ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
         cargo.envs(std::env::var_os(variable).map(|value| (variable, value)));
     }
-    let output = cargo.current_dir(test.dir().join(directory)).output().unwrap();
+    let output = cargo
+        .current_dir(test.dir().join(directory))
+        .output()
+        .unwrap();
     output.status.success()
 }
 
-const NEW_IN_WORKSPACE: &[&str] = &["new", "shop", "--preset", "house", "--no-git", "--into", "ours/crates/shop"];
+const NEW_IN_WORKSPACE: &[&str] = &[
+    "new",
+    "shop",
+    "--preset",
+    "house",
+    "--no-git",
+    "--into",
+    "ours/crates/shop",
+];
 
 #[test]
 fn a_workspace_that_takes_the_project_for_a_member_leaves_it_alone_afterwards() {
     let test = workspace(
         "# Ours.\n[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"] # all of them\n\n[profile.dev]\n# Faster.\ndebug=0\n",
     );
-    assert_seen!(test.run(NEW_IN_WORKSPACE), @"");
-    insta::assert_snapshot!(test.read("ours/Cargo.toml"), @"");
+    assert_seen!(test.run(NEW_IN_WORKSPACE), @"
+    exit 0
+    --- stderr
+    made `shop` in `[ROOT]/work/ours/crates/shop`, [N] files
+      listed in `exclude` of `[ROOT]/work/ours/Cargo.toml`, whose workspace takes it for a member
+      skipped `Cargo.lock`, because the preset has no lock table: the first build resolves the dependencies
+
+    the same without a question:
+      scaffold new shop --preset house --into ours/crates/shop --no-git
+
+    next:
+      cd ours/crates/shop
+    ");
+    insta::assert_snapshot!(test.read("ours/Cargo.toml"), @r#"
+    # Ours.
+    [workspace]
+    resolver = "3"
+    members = ["crates/*"] # all of them
+    exclude = ["crates/shop"]
+
+    [profile.dev]
+    # Faster.
+    debug=0
+    "#);
     assert!(cargo_reads(&test, "ours") && cargo_reads(&test, "ours/crates/shop"));
-    assert_eq!(test.paths().iter().filter(|path| path.contains("/.")).count(), 3, "{:?}", test.paths());
+    assert_eq!(
+        test.paths()
+            .iter()
+            .filter(|path| path.contains("/."))
+            .count(),
+        3,
+        "{:?}",
+        test.paths()
+    );
 }
 
 #[test]
@@ -201,7 +408,17 @@ fn a_list_of_exclusions_keeps_its_layout() {
         "[workspace]\nmembers = [\"./crates/*/\"]\nexclude = [\n    # Not ready.\n    \"crates/two\", # yet\n    # Old.\n    \"crates/three\",\n]\n",
     );
     assert_eq!(test.run(NEW_IN_WORKSPACE).code, Some(0));
-    insta::assert_snapshot!(test.read("ours/Cargo.toml"), @"");
+    insta::assert_snapshot!(test.read("ours/Cargo.toml"), @r#"
+    [workspace]
+    members = ["./crates/*/"]
+    exclude = [
+        # Not ready.
+        "crates/two", # yet
+        # Old.
+        "crates/three",
+        "crates/shop",
+    ]
+    "#);
     assert!(cargo_reads(&test, "ours"));
 }
 
@@ -223,6 +440,11 @@ fn a_workspace_that_does_not_want_the_project_is_not_touched() {
 fn a_workspace_that_names_the_project_is_refused() {
     let test = workspace("[workspace]\nmembers = [\"crates/one\", \"crates/shop\"]\n");
     let before = test.paths();
-    assert_seen!(test.run(NEW_IN_WORKSPACE), @"");
+    assert_seen!(test.run(NEW_IN_WORKSPACE), @"
+    exit 2
+    --- stderr
+    error: `[ROOT]/work/ours/Cargo.toml` names `crates/shop` as a member of its workspace
+    help: a project is a workspace of its own: take it off `members`, or say `--into DIR`
+    ");
     assert_eq!(test.paths(), before);
 }

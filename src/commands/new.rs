@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::env::{self, consts::EXE_SUFFIX};
 use std::path::Path;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 
 use crate::answers::{Answers, ProjectName, ResourceName};
 use crate::ask::{self, Open};
@@ -26,7 +26,11 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
     let path = args.into.clone().unwrap_or_else(|| name.as_str().into());
     let destination = Destination::parse(&path)?;
     let exclusion = workspace::surrounding(&destination.path)?;
-    let open = if args.yes { Open::TakeDefault } else { Open::Ask };
+    let open = if args.yes {
+        Open::TakeDefault
+    } else {
+        Open::Ask
+    };
     let answers = Answers {
         options: ask::options(preset, &args.options, open)?,
         name,
@@ -35,7 +39,8 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
 
     let mut tree = render::render(preset, &answers)?;
     record::remember(&mut tree, &args.preset, &answers)?;
-    let plan = merge(&Tree::default(), &Tree::default(), &tree);
+    let nothing = Tree::default();
+    let plan = merge(&nothing, &nothing, &tree);
 
     let mut report = Report {
         answers: &answers,
@@ -48,7 +53,7 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
         command: command(args, &answers),
         next: next(&path, preset, &answers),
     };
-    notes(preset, &mut report);
+    notes(preset, exclusion.as_ref(), &mut report);
     if !args.dry_run {
         apply(args, destination, exclusion.as_ref(), &mut report)?;
     }
@@ -65,12 +70,19 @@ fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceN
         let error = error.to_string();
         let reason = error.lines().next().unwrap_or_default();
         let what = format!("`{}` would serve `{resource}`, but {reason}", name.as_str());
-        Refusal::new(what).help("say what it serves with `--resource NAME`").into()
+        Refusal::new(what)
+            .help("say what it serves with `--resource NAME`")
+            .into()
     })
 }
 
 /// Writes the project, and then puts it in place: until that, dropping `staging` undoes everything.
-fn apply(args: &New, destination: Destination, exclusion: Option<&Exclusion>, report: &mut Report) -> Result<()> {
+fn apply(
+    args: &New,
+    destination: Destination,
+    exclusion: Option<&Exclusion>,
+    report: &mut Report,
+) -> Result<()> {
     let repository = git::surrounding(&destination.parent);
     let staging = Staging::open(destination)?;
     staging.write(report.plan)?;
@@ -78,37 +90,45 @@ fn apply(args: &New, destination: Destination, exclusion: Option<&Exclusion>, re
         _ if args.no_git => {}
         Some(around) => {
             let around = around.display();
-            report.skipped.push(format!("the git repository, because `{around}` is one already"));
+            report.skipped.push(format!(
+                "the git repository, because `{around}` is one already"
+            ));
         }
         None => match git::commit_all(staging.path())? {
             Some(skipped) => report.skipped.push(skipped),
-            None => report.done.push("committed to a new git repository".to_owned()),
+            None => report
+                .done
+                .push("committed to a new git repository".to_owned()),
         },
     }
-    let exclusion = exclusion.map(|exclusion| Ok::<_, Error>((exclusion, exclusion.stage()?)));
-    let exclusion = exclusion.transpose()?;
+    let exclusion = exclusion.map(Exclusion::stage).transpose()?;
     interrupt::check()?;
 
     staging.publish()?;
-    if let Some((exclusion, staged)) = exclusion {
-        if let Err(error) = staged.apply() {
-            staging.withdraw()?;
-            return Err(error);
-        }
-        let manifest = exclusion.manifest.display();
-        report.done.push(format!("added to `exclude` in `{manifest}`, whose workspace took it for a member"));
+    if let Some(exclusion) = exclusion
+        && let Err(error) = exclusion.apply()
+    {
+        staging.withdraw()?;
+        return Err(error);
     }
     Ok(())
 }
 
 /// What else there is to say about a project that was made.
-fn notes(preset: &Preset, report: &mut Report) {
+fn notes(preset: &Preset, exclusion: Option<&Exclusion>, report: &mut Report) {
+    if let Some(Exclusion { manifest, .. }) = exclusion {
+        let manifest = manifest.display();
+        report.done.push(format!(
+            "listed in `exclude` of `{manifest}`, whose workspace takes it for a member"
+        ));
+    }
     if preset.file(LOCK_TABLE).is_none() {
         let lock = "`Cargo.lock`, because the preset has no lock table: the first build resolves the dependencies";
         report.skipped.push(lock.to_owned());
     }
     if !is_on_path("cargo") {
-        let rust = "`cargo run` needs Rust, which is not on the `PATH`: it comes from https://rustup.rs";
+        let rust =
+            "`cargo run` needs Rust, which is not on the `PATH`: it comes from https://rustup.rs";
         report.next.insert(0, format!("# {rust}"));
     }
 }
@@ -146,7 +166,11 @@ fn command(args: &New, answers: &Answers) -> String {
 fn next(path: &Path, preset: &Preset, answers: &Answers) -> Vec<String> {
     let path = path.to_string_lossy();
     // A shell would take a path that starts with a dash for an option.
-    let path = if path.starts_with('-') { format!("./{path}").into() } else { path };
+    let path = if path.starts_with('-') {
+        format!("./{path}").into()
+    } else {
+        path
+    };
     let mut commands = vec![format!("cd {}", quote(&path))];
     commands.extend(preset.next(answers));
     commands

@@ -21,13 +21,8 @@ const NAME: &str = "things-api";
 pub fn lock(directory: &Path, update: bool) -> Result<()> {
     let preset = load(directory)?;
 
-    let everything = answers(
-        &preset
-            .choices
-            .iter()
-            .flat_map(named_options)
-            .collect::<Vec<_>>(),
-    )?;
+    let everything: Vec<Chosen> = preset.choices.iter().flat_map(named_options).collect();
+    let everything = answers(&everything)?;
     let all = stub(&preset, &everything.options)?;
     let superset = match preset.lock_table()? {
         Some(table) if !update => {
@@ -59,7 +54,13 @@ pub fn price(directory: &Path) -> Result<()> {
     let base = price_of(&preset, &[])?;
     let mut options: BTreeMap<String, BTreeMap<String, Price>> = BTreeMap::new();
     for option in preset.choices.iter().flat_map(named_options) {
-        let whole = price_of(&preset, slice::from_ref(&option))?;
+        let brings_nothing =
+            manifest(&preset, slice::from_ref(&option))? == manifest(&preset, &[])?;
+        let whole = if brings_nothing {
+            base.clone()
+        } else {
+            price_of(&preset, slice::from_ref(&option))?
+        };
         options
             .entry(option.0)
             .or_default()
@@ -75,14 +76,7 @@ pub fn price(directory: &Path) -> Result<()> {
         for (option, price) in options {
             let option = (choice.clone(), option.clone());
             if !smallest.contains(&option) {
-                let swap = |other: &Chosen| {
-                    if other.0 == option.0 {
-                        option.clone()
-                    } else {
-                        other.clone()
-                    }
-                };
-                let project: Vec<Chosen> = smallest.iter().map(swap).collect();
+                let project = swapped(&smallest, &option);
                 price.binary_bytes = Some(binary_bytes(&preset, &project, target.path())? - bytes);
             }
         }
@@ -137,9 +131,30 @@ fn smallest_project(preset: &Preset, prices: &Prices) -> Vec<Chosen> {
     preset.choices.iter().filter_map(smallest).collect()
 }
 
+/// The project with this option in the place of the one that it has.
+fn swapped(project: &[Chosen], option: &Chosen) -> Vec<Chosen> {
+    let has_same_choice = |other: &Chosen| other.0 == option.0;
+    project
+        .iter()
+        .map(|other| {
+            if has_same_choice(other) {
+                option
+            } else {
+                other
+            }
+        })
+        .cloned()
+        .collect()
+}
+
+/// The `Cargo.toml` of a project with these options.
+fn manifest(preset: &Preset, options: &[Chosen]) -> Result<String> {
+    render::render_manifest(preset, &answers(options)?)
+}
+
 /// A project without code, which has the dependencies that these options bring.
 fn stub(preset: &Preset, options: &[Chosen]) -> Result<Stub> {
-    Stub::new(&render::render_manifest(preset, &answers(options)?)?)
+    Stub::new(&manifest(preset, options)?)
 }
 
 /// What the dependencies cost that these options bring.
@@ -155,13 +170,10 @@ fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
         build_cpu_seconds: stub.build_cold(&lock)?,
         binary_bytes: None,
     };
+    let (crates, seconds) = (price.crates, price.build_cpu_seconds);
     eprintln!(
-        "{}: {price}",
-        if options.is_empty() {
-            "the base".to_owned()
-        } else {
-            describe(options)
-        }
+        "{}: {crates} crates, {seconds:.1} s of CPU to build",
+        describe(options)
     );
     Ok(price)
 }
@@ -185,6 +197,9 @@ fn answers(options: &[Chosen]) -> Result<Answers> {
 }
 
 fn describe(options: &[Chosen]) -> String {
+    if options.is_empty() {
+        return "the base".to_owned();
+    }
     let options: Vec<_> = options
         .iter()
         .map(|(choice, option)| format!("{choice}={option}"))

@@ -17,12 +17,15 @@ pub struct Test {
 
 impl Test {
     pub fn new() -> Test {
-        let root = tempfile::Builder::new().prefix("scaffold-test").tempdir().unwrap();
+        let root = tempfile::Builder::new()
+            .prefix("scaffold-test")
+            .tempdir()
+            .unwrap();
         fs::create_dir(root.path().join("work")).unwrap();
         fs::create_dir(root.path().join("home")).unwrap();
         fs::write(
             root.path().join("home/.gitconfig"),
-            "[user]\nname = Ann\nemail = ann@example.org\n[init]\ndefaultBranch = main\n",
+            "[user]\nname = Ann\nemail = ann@example.org\n",
         )
         .unwrap();
         Test { root }
@@ -113,9 +116,15 @@ pub fn paths(root: &Path) -> Vec<String> {
     let entries = walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name();
     let path = |entry: walkdir::DirEntry| {
         let path = entry.path().strip_prefix(root).unwrap().to_str().unwrap();
-        format!("{path}{}", if entry.file_type().is_dir() { "/" } else { "" })
+        format!(
+            "{path}{}",
+            if entry.file_type().is_dir() { "/" } else { "" }
+        )
     };
-    entries.into_iter().map(|entry| path(entry.unwrap())).collect()
+    entries
+        .into_iter()
+        .map(|entry| path(entry.unwrap()))
+        .collect()
 }
 
 /// What a person or a program sees of a run.

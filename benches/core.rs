@@ -1,0 +1,54 @@
+//! The parts of `scaffold new` that are computing: what it costs to have the preset, the text and the lock.
+//!
+//! `cargo bench`; for the whole command, `benches/new.sh`.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use scaffold::answers::Answers;
+use scaffold::lock::Table;
+use scaffold::merge::merge;
+use scaffold::preset::{LOCK_TABLE, Preset};
+use scaffold::tree::Tree;
+use scaffold::{render, source};
+
+fn core(criterion: &mut Criterion) {
+    let load = || source::load(source::DEFAULT).unwrap();
+    criterion.bench_function("load the preset", |bencher| bencher.iter(load));
+
+    let preset = load();
+    let answers = defaults(&preset);
+    let render = || render::render(&preset, &answers).unwrap();
+    criterion.bench_function("render the default project", |bencher| bencher.iter(render));
+
+    let table = preset.file(LOCK_TABLE).unwrap();
+    let chosen: Vec<_> = answers.chosen().collect();
+    let lock = || {
+        Table::parse(black_box(table))
+            .unwrap()
+            .lockfile("accounts-api", &chosen)
+    };
+    criterion.bench_function("unite its lock", |bencher| bencher.iter(lock));
+
+    let (empty, tree) = (Tree::default(), render());
+    let new = || merge(black_box(&empty), &empty, &tree);
+    criterion.bench_function("plan a new project", |bencher| bencher.iter(new));
+    let update = || merge(black_box(&tree), &tree, &tree);
+    criterion.bench_function("plan an update that changes nothing", |bencher| {
+        bencher.iter(update)
+    });
+}
+
+fn defaults(preset: &Preset) -> Answers {
+    let choices = preset.choices.iter();
+    Answers {
+        name: preset.project_name("accounts-api").unwrap(),
+        options: choices
+            .map(|choice| (choice.name.clone(), choice.default.clone()))
+            .collect(),
+        resources: vec![preset.resource_name("accounts").unwrap()],
+    }
+}
+
+criterion_group!(benches, core);
+criterion_main!(benches);

@@ -1,0 +1,125 @@
+//! Generated projects, used as their owners use them: built locked, linted, tested by their own tests, started and
+//! talked to over HTTP. A test here is a promise and the combination of options that keeps it:
+//! `cargo test --test generated -- sqlite+memory+prometheus`, `cargo test --test generated -- stale`.
+//!
+//! Dependencies are compiled once for all projects, under `target/tmp/generated` or `$GENERATED_TARGET_DIR`.
+
+mod checks;
+mod lock;
+mod project;
+mod promises;
+mod readme;
+mod service;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Trial};
+use scaffold::source;
+
+use crate::project::Project;
+use crate::service::Service;
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // Cargo builds one project at a time anyway, and a service whose times are looked at needs a core for itself.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials()).exit();
+}
+
+fn trials() -> Vec<Trial> {
+    let preset = source::load(source::DEFAULT).unwrap();
+    let lock = || {
+        lock::making_the_table_anew_changes_nothing();
+        Ok(())
+    };
+    let mut trials = vec![Trial::test(
+        "preset::making_its_lock_table_anew_changes_nothing",
+        lock,
+    )];
+    for options in preset.combinations() {
+        let name: Vec<_> = options.iter().map(|(_, option)| option.as_str()).collect();
+        let flags = options
+            .iter()
+            .map(|(choice, option)| format!("--{choice}={option}"))
+            .collect();
+        let subject = Subject::new("accounts-api", flags, "/v1/accounts");
+        trials.extend(subject.trials(&name.join("+"), &[checks::ALL, &promises::of(&options)]));
+    }
+    for (name, flags, path) in AWKWARD {
+        let flags = flags.iter().map(|flag| flag.to_string()).collect();
+        trials
+            .extend(Subject::new(name, flags, path).trials(name, &[checks::ALL, promises::NAMED]));
+    }
+    trials.extend(
+        Subject::new("accounts-api", Vec::new(), "/v1/accounts").trials("readme", &[readme::ALL]),
+    );
+    trials
+}
+
+/// Names that a template could stumble over, and the path that their service serves.
+const AWKWARD: &[(&str, &[&str], &str)] = &[
+    ("payment-methods-svc", &[], "/v1/payment-methods"),
+    ("news-api", &[], "/v1/news"),
+    ("people", &[], "/v1/people"),
+    (
+        "q",
+        &["--resource=general-ledger-account-entries"],
+        "/v1/general-ledger-account-entries",
+    ),
+];
+
+/// What one test does with a project.
+type Check = (&'static str, fn(&Subject));
+
+/// A project under test. It is made when the first of its tests asks for it, and goes away with the last.
+pub struct Subject {
+    name: &'static str,
+    flags: Vec<String>,
+    /// Where its resource is served.
+    pub path: &'static str,
+    project: OnceLock<Project>,
+    binary: OnceLock<Result<PathBuf, String>>,
+}
+
+impl Subject {
+    fn new(name: &'static str, flags: Vec<String>, path: &'static str) -> Arc<Subject> {
+        Arc::new(Subject {
+            name,
+            flags,
+            path,
+            project: OnceLock::new(),
+            binary: OnceLock::new(),
+        })
+    }
+
+    fn trials(self: Arc<Self>, prefix: &str, checks: &[&[Check]]) -> Vec<Trial> {
+        let trial = |(name, check): &Check| {
+            let (subject, check) = (Arc::clone(&self), *check);
+            Trial::test(format!("{prefix}::{name}"), move || {
+                check(&subject);
+                Ok(())
+            })
+        };
+        checks.iter().copied().flatten().map(trial).collect()
+    }
+
+    /// The project as it was generated.
+    pub fn project(&self) -> &Project {
+        self.project
+            .get_or_init(|| Project::new(self.name, &self.flags))
+    }
+
+    /// The service, built once: where that fails, it fails for each test with the same words.
+    pub fn binary(&self) -> &Path {
+        match self.binary.get_or_init(|| self.project().build()) {
+            Ok(binary) => binary,
+            Err(said) => panic!("{said}"),
+        }
+    }
+
+    /// Starts the service with these variables.
+    pub fn start(&self, variables: &[(&str, &str)]) -> Service {
+        Service::start(self.binary(), variables)
+    }
+}

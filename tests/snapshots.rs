@@ -1,0 +1,89 @@
+//! What is generated, to be read in review: the default project in full, and every other option as its difference.
+//!
+//! Cargo.lock is left out: its bytes are compared with cargo's own, for every combination, in `generated`.
+
+use std::fmt::Write;
+
+use scaffold::answers::Answers;
+use scaffold::preset::Preset;
+use scaffold::tree::Tree;
+use scaffold::{render, source};
+use similar::TextDiff;
+
+const LOCK: &str = "Cargo.lock";
+
+/// The project of somebody who changed one answer, or none.
+fn accounts(preset: &Preset, changed: Option<(&str, &str)>) -> Tree {
+    let option = |choice: &str, default: &str| match changed {
+        Some((name, option)) if name == choice => option.to_owned(),
+        _ => default.to_owned(),
+    };
+    let options = preset
+        .choices
+        .iter()
+        .map(|choice| (choice.name.clone(), option(&choice.name, &choice.default)));
+    let answers = Answers {
+        name: preset.project_name("accounts-api").unwrap(),
+        options: options.collect(),
+        resources: vec![preset.resource_name("accounts").unwrap()],
+    };
+    render::render(preset, &answers).unwrap()
+}
+
+/// A tree without its lock file.
+fn without_lock(tree: &Tree) -> Tree {
+    let mut rest = Tree::default();
+    for (path, text) in tree.iter().filter(|(path, _)| *path != LOCK) {
+        rest.insert(path, text.to_owned()).unwrap();
+    }
+    rest
+}
+
+/// What one project has that another has not, file by file.
+fn difference(from: &Tree, to: &Tree) -> String {
+    let mut paths: Vec<&str> = from
+        .iter()
+        .chain(to.iter())
+        .map(|(path, _)| path)
+        .filter(|path| *path != LOCK)
+        .collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let mut difference = String::new();
+    for path in paths {
+        match (from.get(path), to.get(path)) {
+            (Some(old), Some(new)) => {
+                let diff = TextDiff::from_lines(old, new);
+                let mut diff = diff.unified_diff();
+                write!(difference, "{}", diff.context_radius(1).header(path, path)).unwrap();
+            }
+            (Some(_), None) => writeln!(difference, "--- {path} is not there").unwrap(),
+            (None, Some(new)) => write!(difference, "+++ {path}\n{new}").unwrap(),
+            (None, None) => {}
+        }
+    }
+    difference
+}
+
+#[test]
+fn the_default_project_in_full() {
+    let preset = source::load(source::DEFAULT).unwrap();
+    insta::assert_snapshot!("axum", without_lock(&accounts(&preset, None)).to_string());
+}
+
+#[test]
+fn every_other_option_as_the_difference_that_it_makes() {
+    let preset = source::load(source::DEFAULT).unwrap();
+    let default = accounts(&preset, None);
+    for choice in &preset.choices {
+        for option in choice
+            .options
+            .iter()
+            .filter(|option| option.name != choice.default)
+        {
+            let other = accounts(&preset, Some((&choice.name, &option.name)));
+            let name = format!("axum.{}={}", choice.name, option.name);
+            insta::assert_snapshot!(name, difference(&default, &other));
+        }
+    }
+}
