@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::answers::{Answers, ProjectName, ResourceName, Taken};
-use crate::lock::Table;
+use crate::lock::{self, Table};
 use crate::prices::{PRICES, Prices};
 use crate::tree;
 
@@ -158,7 +158,8 @@ impl Preset {
 
     /// A name for a project of this preset.
     pub fn project_name(&self, text: &str) -> Result<ProjectName> {
-        let packages = self.packages()?;
+        // Cargo can't lock a project that has the name of one of its packages, however deep that stands.
+        let packages: Vec<_> = lock::package_names(self.lock_text()).collect();
         let words = &self.reserved.projects;
         Ok(ProjectName::parse(
             text,
@@ -171,8 +172,7 @@ impl Preset {
 
     /// A name for a resource of this preset.
     pub fn resource_name(&self, text: &str) -> Result<ResourceName> {
-        let table = self.lock_table()?;
-        let packages: Vec<_> = table.iter().flat_map(Table::direct_dependencies).collect();
+        let packages: Vec<_> = lock::direct_dependencies(self.lock_text()).collect();
         let words = &self.reserved.resources;
         Ok(ResourceName::parse(
             text,
@@ -219,10 +219,9 @@ impl Preset {
             .collect()
     }
 
-    /// Cargo can't lock a project that has the name of one of its packages, however deep that stands.
-    fn packages(&self) -> Result<Vec<&str>> {
-        let table = self.lock_table()?;
-        Ok(table.iter().flat_map(Table::package_names).collect())
+    /// The lock table as it is written; empty if there is none.
+    fn lock_text(&self) -> &str {
+        self.file(LOCK_TABLE).unwrap_or_default()
     }
 
     /// The layers that these answers ask for, base first, then in the order of the choices.
