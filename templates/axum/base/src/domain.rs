@@ -58,6 +58,8 @@ impl Expected {
 pub struct Limit(u8);
 
 impl Limit {
+    /// Checks how many were asked for.
+    ///
     /// # Errors
     ///
     /// Not between 1 and 100.
@@ -112,6 +114,8 @@ pub struct Page<T> {
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
+    /// Checks a key.
+    ///
     /// # Errors
     ///
     /// Empty, longer than 255 characters, or not printable ASCII.
