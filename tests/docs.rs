@@ -1,0 +1,81 @@
+//! The commands of README.md and CONTRIBUTING.md do what they are said to do.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::Test;
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// The lines of all shell blocks.
+fn commands(markdown: &str) -> Vec<&str> {
+    let blocks = markdown.split("```sh\n").skip(1);
+    blocks
+        .flat_map(|block| block.split("```").next().unwrap().lines())
+        .collect()
+}
+
+#[test]
+fn every_command_of_the_readme_that_makes_a_project_makes_it() {
+    let readme = read("README.md");
+    let commands = commands(&readme);
+    // The first one builds `scaffold` and runs it; here it is built already.
+    let runs = commands.iter().filter_map(|command| {
+        command
+            .strip_prefix("scaffold ")
+            .or(command.strip_prefix("cargo run --release -- "))
+    });
+    let mut projects = 0;
+    for arguments in runs {
+        let test = Test::new();
+        let arguments = shlex::split(arguments).unwrap();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let seen = test.run(&arguments);
+        assert_eq!(seen.code, Some(0), "{arguments:?}\n{seen}");
+        let is_dry = arguments.contains(&"--dry-run");
+        let parent = test.dir().parent().unwrap().to_owned();
+        let made = support::paths(&parent)
+            .iter()
+            .any(|path| path.ends_with("/src/app.rs"));
+        assert_eq!(made, !is_dry, "{arguments:?}\n{seen}");
+        projects += 1;
+    }
+    assert_eq!(projects, 5, "{commands:?}");
+}
+
+#[test]
+fn the_readme_names_every_option() {
+    let readme = read("README.md");
+    let preset = scaffold::source::load(scaffold::source::DEFAULT).unwrap();
+    for choice in &preset.choices {
+        let mut options: Vec<&str> = choice
+            .options
+            .iter()
+            .map(|option| option.name.as_str())
+            .collect();
+        options.sort_by_key(|option| *option != choice.default);
+        let options: Vec<_> = options.iter().map(|option| format!("`{option}`")).collect();
+        let row = format!("| `--{}` | {} |", choice.name, options.join(", "));
+        assert!(readme.contains(&row), "README.md lacks `{row}`");
+    }
+}
+
+#[test]
+fn the_tests_that_contributing_names_are_there() {
+    let contributing = read("CONTRIBUTING.md");
+    let named = contributing.split("--test ").skip(1);
+    let named: Vec<&str> = named
+        .map(|rest| rest.split([' ', '`']).next().unwrap())
+        .collect();
+    assert!(!named.is_empty());
+    for name in named {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let is_there =
+            root.join(format!("{name}.rs")).exists() || root.join(name).join("main.rs").exists();
+        assert!(is_there, "there is no test `{name}`");
+    }
+}
