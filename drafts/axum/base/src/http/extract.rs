@@ -1,0 +1,179 @@
+//! What handlers take from a request. axum's own extractors do the work; these
+//! bound it, and answer with a [`Problem`].
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap, HeaderName};
+use axum::http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::problem::{FieldError, Problem};
+use crate::context::Context;
+use crate::domain::{Expected, IdempotencyKey};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How much of a body is read, and for how long.
+#[derive(Clone, Copy)]
+pub struct BodyLimits {
+    pub bytes: usize,
+    pub timeout: Duration,
+}
+
+/// A body of JSON.
+pub struct Json<T>(pub T);
+
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Json<T>, Problem> {
+        if !is_json(request.headers()) {
+            let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            return Err(problem.detail("the body must be `application/json`"));
+        }
+        let bytes = read(request.into_body(), BodyLimits::from_ref(state)).await?;
+        let mut json = serde_json::Deserializer::from_slice(bytes.as_ref());
+        let value = serde_path_to_error::deserialize(&mut json).map_err(refuse)?;
+        json.end().map_err(|error| malformed(&error))?;
+        Ok(Json(value))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(kind)) = headers.get(header::CONTENT_TYPE).map(|kind| kind.to_str()) else {
+        return false;
+    };
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+async fn read(body: Body, limits: BodyLimits) -> Result<impl AsRef<[u8]>, Problem> {
+    let too_large = || {
+        let bytes = limits.bytes;
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE).detail(format!("{bytes} bytes at the most"))
+    };
+    // A client that says how much it will send need not send it.
+    if body.size_hint().lower() > limits.bytes as u64 {
+        return Err(too_large());
+    }
+    match timeout(limits.timeout, Limited::new(body, limits.bytes).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST).detail("the body broke off")),
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT).detail("the body came too slowly")),
+    }
+}
+
+/// JSON that is none is malformed; JSON that does not fit has fields to blame.
+fn refuse(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    if !error.inner().is_data() {
+        return malformed(error.inner());
+    }
+    let mut pointer = String::new();
+    for segment in error.path() {
+        pointer.push('/');
+        pointer.push_str(&segment.to_string().replace('~', "~0").replace('/', "~1"));
+    }
+    let reason = error.inner().to_string();
+    // It ends with a position, which the pointer says better.
+    let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
+    Problem::fields(vec![FieldError { pointer, detail: reason.into() }])
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let problem = Problem::new(StatusCode::BAD_REQUEST);
+    problem.detail(format!("the body is not JSON, from line {}", error.line()))
+}
+
+/// The parts of the path.
+pub struct Path<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Path<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Path(value)),
+            Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST).detail(error.body_text())),
+        }
+    }
+}
+
+/// The query string.
+pub struct Query<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Query<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Query(value)),
+            Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST).detail(error.body_text())),
+        }
+    }
+}
+
+/// The stack gives every request its context before it gets to a handler.
+impl<S: Send + Sync> FromRequestParts<S> for Context {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Context, Problem> {
+        let context = parts.extensions.get::<Context>().cloned();
+        context.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR).because("no_context"))
+    }
+}
+
+/// `If-Match`: which version to change. Without it, nothing is changed, so that
+/// nobody overwrites what they have not seen.
+pub struct IfMatch(pub Expected);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<IfMatch, Problem> {
+        let Some(tag) = parts.headers.get(header::IF_MATCH) else {
+            let problem = Problem::new(StatusCode::PRECONDITION_REQUIRED);
+            return Err(problem.detail("send the `ETag` that you have seen as `If-Match`"));
+        };
+        let tag = tag.to_str().unwrap_or_default();
+        let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        Ok(IfMatch(match (tag, version.map(str::parse)) {
+            ("*", _) => Expected::Any,
+            (_, Some(Ok(version))) => Expected::Version(version),
+            // A tag that was never given out matches nothing.
+            _ => Expected::Unknown,
+        }))
+    }
+}
+
+/// `Idempotency-Key`, where the client sent one.
+pub struct MaybeKey(pub Option<IdempotencyKey>);
+
+impl<S: Send + Sync> FromRequestParts<S> for MaybeKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<MaybeKey, Problem> {
+        let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(MaybeKey(None)) };
+        let key = IdempotencyKey::new(key.to_str().unwrap_or_default())?;
+        Ok(MaybeKey(Some(key)))
+    }
+}

@@ -1,0 +1,143 @@
+//! Every answer that is not the one asked for has one form, RFC 9457's. A
+//! handler returns a [`Problem`]; the stack writes it out, with the request's id.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+use axum::http::header::{self, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::Invalid;
+use crate::infra::Fault;
+
+/// How long a client that was refused should wait, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Why a request was not fulfilled.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: Option<Cow<'static, str>>,
+    errors: Vec<FieldError>,
+    error_type: Option<&'static str>,
+}
+
+/// A problem as it is sent, `application/problem+json`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// The kind of problem; `about:blank` says no more than the status does.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    /// Names the request in the service's log.
+    request_id: &'a str,
+    /// The fields that are wrong, all of them.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Where it is: a JSON Pointer (RFC 6901) into the body.
+    pub pointer: String,
+    pub detail: Cow<'static, str>,
+}
+
+impl Problem {
+    /// A problem that `status` says all about.
+    pub fn new(status: StatusCode) -> Problem {
+        Problem { status, detail: None, errors: Vec::new(), error_type: None }
+    }
+
+    /// Says what is wrong, to the client.
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Problem {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Names the cause in the metrics, instead of the status.
+    pub fn because(mut self, error_type: &'static str) -> Problem {
+        self.error_type = Some(error_type);
+        self
+    }
+
+    /// Fields of the body that cannot be what they are.
+    pub fn fields(errors: Vec<FieldError>) -> Problem {
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY);
+        Problem { errors, ..problem.detail("the body is not valid") }
+    }
+
+    /// What the metrics call it, if it is the service's own failure.
+    pub fn error_type(&self) -> Option<&'static str> {
+        self.error_type
+    }
+
+    /// Writes the problem that `response` carries, if any, as its body.
+    pub fn write(response: &mut Response, request_id: &str) {
+        let Some(problem) = response.extensions().get::<Problem>() else { return };
+        let status = problem.status;
+        let body = ProblemBody {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: problem.detail.as_deref(),
+            request_id,
+            errors: &problem.errors,
+        };
+        // It is made of strings and numbers, which JSON can always hold.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        *response.body_mut() = body.into();
+        let problem_json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, problem_json);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Vec<Invalid>> for Problem {
+    fn from(invalid: Vec<Invalid>) -> Problem {
+        let error = |Invalid { field, reason }| {
+            let pointer = if field.is_empty() { String::new() } else { format!("/{field}") };
+            FieldError { pointer, detail: reason.into() }
+        };
+        Problem::fields(invalid.into_iter().map(error).collect())
+    }
+}
+
+/// A query or a header that is wrong is the request's fault, not the body's.
+impl From<Invalid> for Problem {
+    fn from(Invalid { field, reason }: Invalid) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST).detail(format!("`{field}` {reason}"))
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Problem {
+        match &fault {
+            Fault::Unavailable(cause) => {
+                tracing::warn!(%cause, "a dependency is unavailable");
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE).because("dependency_unavailable")
+            }
+            Fault::Internal(cause) => {
+                tracing::error!(%cause, "a dependency was misused");
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR).because("dependency_misused")
+            }
+        }
+    }
+}

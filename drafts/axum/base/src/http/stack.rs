@@ -1,0 +1,235 @@
+//! The one layer around all routes. What it does, from the outside in:
+//!
+//! 1. hides credentials from whoever might log headers;
+//! 2. names the request: the client's `X-Request-Id`, or a new one;
+//! 3. opens a span, so that every line logged inside carries that name;
+//! 4. counts the request and writes its line, however it ends;
+//! 5. refuses it if too many are under way, but never a probe;
+//! 6. answers at the deadline, whatever the handler is doing;
+//! 7. answers after a panic, too.
+//!
+//! The order matters. With 6 or 7 outside of 4, requests that time out or panic
+//! are not counted at all. It is one function rather than seven layers because
+//! layers are not free, even empty ones, and because it can be read.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use crate::context::Context;
+use crate::telemetry::line::RequestLine;
+use crate::telemetry::log::Log;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{RequestEnd, Route};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers that let their sender in.
+const CREDENTIALS: [HeaderName; 3] =
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+
+/// Whoever asks these must get an answer from a busy service, too.
+const PROBES: [&str; 3] = ["/livez", "/readyz", "/health"];
+
+/// What nginx calls a request whose client has gone; nobody gets to see it.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// What the layer works with. Clones share it.
+#[derive(Clone)]
+pub struct Stack(Arc<Inner>);
+
+struct Inner {
+    metrics: Metrics,
+    log: Log,
+    request_timeout: Duration,
+    in_flight: Arc<Semaphore>,
+    writes: TaskTracker,
+}
+
+impl Stack {
+    /// `writes` tracks the requests that go on without their client.
+    pub fn new(
+        metrics: Metrics,
+        log: Log,
+        request_timeout: Duration,
+        max_in_flight: usize,
+        writes: TaskTracker,
+    ) -> Stack {
+        let in_flight = Arc::new(Semaphore::new(max_in_flight));
+        Stack(Arc::new(Inner { metrics, log, request_timeout, in_flight, writes }))
+    }
+
+    /// A place among those being served: none if all are taken. Probes do not
+    /// need one.
+    fn admit(&self, path: &str) -> Option<Option<OwnedSemaphorePermit>> {
+        if PROBES.contains(&path) {
+            return Some(None);
+        }
+        Arc::clone(&self.0.in_flight).try_acquire_owned().ok().map(Some)
+    }
+
+    /// Points 5 to 7.
+    async fn serve(&self, context: &Context, request: Request, next: Next) -> Response {
+        let Some(permit) = self.admit(request.uri().path()) else {
+            self.0.metrics.request_shed("in_flight");
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE).because("shed");
+            return problem.detail("too many requests at once").into_response();
+        };
+        let reads_only = request.method().is_safe();
+        let handler = async move {
+            let _permit = permit;
+            next.run(request).await
+        };
+        let handler = context.span().around(handler);
+        let deadline = context.deadline().into();
+        let outcome = if reads_only {
+            timeout_at(deadline, AssertUnwindSafe(handler).catch_unwind()).await
+        } else {
+            // A write goes on when its client hangs up: one whose answer nobody
+            // hears is better than half of one.
+            let write = self.0.writes.spawn(AssertUnwindSafe(handler).catch_unwind());
+            let write = write.map(|joined| joined.unwrap_or_else(|error| Err(error.into_panic())));
+            timeout_at(deadline, write).await
+        };
+        match outcome {
+            Ok(Ok(response)) => response,
+            Ok(Err(panic)) => {
+                tracing::error!(panic = panic_message(&*panic), "a handler panicked");
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR).because("panic").into_response()
+            }
+            Err(_) => {
+                let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT).because("timeout");
+                problem.detail("the request took too long").into_response()
+            }
+        }
+    }
+}
+
+/// The layer. See the top of this file.
+pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next) -> Response {
+    for name in CREDENTIALS {
+        if let Some(value) = request.headers_mut().get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
+    let request_id = request_id(request.headers());
+    let route = Route::new(request.extensions().get::<MatchedPath>().cloned());
+    let span = stack.0.log.request_span(&request_id, &request, &route);
+    let context = Context::of_request(request_id, span, stack.0.request_timeout);
+    let mut record = Record::start(&stack, &request, route, context.clone());
+    request.extensions_mut().insert(context.clone());
+
+    let mut response = context.span().around(stack.serve(&context, request, next)).await;
+
+    Problem::write(&mut response, context.request_id());
+    if let Ok(id) = HeaderValue::from_str(context.request_id()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    record.end(&response);
+    response
+}
+
+/// The client's own id for the request, if it is fit to be repeated in a log.
+fn request_id(headers: &HeaderMap) -> Box<str> {
+    let fit = |id: &&str| {
+        (1..=64).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(fit) {
+        Some(id) => id.into(),
+        None => Uuid::now_v7().to_string().into(),
+    }
+}
+
+/// Counts one request, also when its client has gone and dropped it.
+struct Record {
+    stack: Stack,
+    context: Context,
+    started: Instant,
+    method: &'static str,
+    route: Route,
+    path: Box<str>,
+    status: u16,
+    error_type: Option<&'static str>,
+}
+
+impl Record {
+    fn start(stack: &Stack, request: &Request, route: Route, context: Context) -> Record {
+        stack.0.metrics.request_started();
+        Record {
+            stack: stack.clone(),
+            context,
+            started: Instant::now(),
+            method: method(request.method()),
+            route,
+            path: request.uri().path().into(),
+            status: CLIENT_CLOSED_REQUEST,
+            error_type: Some("client_disconnected"),
+        }
+    }
+
+    fn end(&mut self, response: &Response) {
+        let problem = response.extensions().get::<Problem>();
+        let status = response.status();
+        self.status = status.as_u16();
+        self.error_type = status
+            .is_server_error()
+            .then(|| problem.and_then(Problem::error_type).unwrap_or("internal"));
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        self.stack.0.metrics.request_ended(&RequestEnd {
+            method: self.method,
+            route: &self.route,
+            status: self.status,
+            error_type: self.error_type,
+            duration,
+        });
+        self.stack.0.log.request(&RequestLine {
+            context: &self.context,
+            method: self.method,
+            route: &self.route,
+            path: &self.path,
+            status: self.status,
+            error_type: self.error_type,
+            duration,
+        });
+    }
+}
+
+/// A label must not have as many values as there are words.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "_OTHER",
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,331 @@
+//! One call of something that can be slow or gone. However it ends, it ends in
+//! time, it is counted, and the request knows how long it has waited.
+//!
+//! This is the only layer that repeats a call. Two of them would multiply the
+//! load on a dependency that is already in trouble; so does every retry, which
+//! is why there is one at the most, for reads, while the budget lasts.
+
+use std::fmt::{self, Debug, Display};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep, timeout};
+
+use crate::context::Context;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{Operation, Outcome};
+
+/// The wait before a retry, in milliseconds, drawn at random so that callers
+/// which failed together do not come back together.
+const BACKOFF_MS: std::ops::RangeInclusive<u64> = 25..=250;
+
+/// Something that the service calls and does not own. Clones share its state.
+#[derive(Clone)]
+pub struct Dependency(Arc<Inner>);
+
+struct Inner {
+    name: &'static str,
+    system: &'static str,
+    metrics: Metrics,
+    up: AtomicBool,
+    budget: RetryBudget,
+}
+
+/// What to call, and within which limits.
+#[derive(Clone, Copy)]
+pub struct Call {
+    /// What is done, such as `SELECT`.
+    pub operation: &'static str,
+    /// What it is done to, such as a table.
+    pub collection: &'static str,
+    /// The longest that one attempt may take.
+    pub timeout: Duration,
+    pub retry: Retry,
+}
+
+/// Whether a call may be repeated after it failed to reach its dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It only reads: once.
+    Once,
+    /// It may have had its effect: never.
+    Never,
+}
+
+/// What an error of a dependency's client says about the dependency.
+pub trait Failure: Debug + Display {
+    /// How the call counts. `Ok` is an answer, too, such as a violated constraint.
+    fn outcome(&self) -> Outcome;
+    /// Whether a repetition might reach it.
+    fn is_transient(&self) -> bool;
+    /// The `error.type` label, of few values.
+    fn error_type(&self) -> &'static str;
+}
+
+/// Why a call has no result.
+#[derive(Debug)]
+pub enum CallError<E> {
+    /// The dependency, or the way to it, failed.
+    Failed(E),
+    /// It took longer than it may.
+    Timeout,
+    /// There was no time left to try.
+    Rejected,
+}
+
+impl Dependency {
+    /// A dependency under the name that its metrics carry. `system` is what the
+    /// semantic conventions call the product.
+    pub fn new(name: &'static str, system: &'static str, metrics: Metrics) -> Dependency {
+        metrics.declare_dependency(name);
+        metrics.dependency_up(name, true);
+        Dependency(Arc::new(Inner {
+            name,
+            system,
+            metrics,
+            up: AtomicBool::new(true),
+            budget: RetryBudget::default(),
+        }))
+    }
+
+    /// The name that its metrics carry.
+    pub fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// Whether the last call was answered.
+    pub fn is_up(&self) -> bool {
+        self.0.up.load(Relaxed)
+    }
+
+    /// Runs `attempt`, and once more if `call` allows it.
+    ///
+    /// # Errors
+    ///
+    /// The last attempt's error, or that time ran out.
+    pub async fn call<T, E: Failure, F>(
+        &self,
+        context: &Context,
+        call: Call,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, CallError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.0.budget.earn();
+        let mut retry = call.retry;
+        loop {
+            let result = self.attempt(context, call, attempt()).await;
+            let Err(error) = result else {
+                self.settle(Outcome::Ok);
+                return result;
+            };
+            if retry == Retry::Once && error.is_transient() && self.0.budget.spend() {
+                let backoff = Duration::from_millis(fastrand::u64(BACKOFF_MS));
+                if backoff < context.remaining() {
+                    retry = Retry::Never;
+                    self.0.metrics.dependency_retry(self.0.name);
+                    sleep(backoff).await;
+                    continue;
+                }
+            }
+            self.settle(error.outcome());
+            return Err(error);
+        }
+    }
+
+    async fn attempt<T, E: Failure>(
+        &self,
+        context: &Context,
+        call: Call,
+        attempt: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CallError<E>> {
+        let limit = call.timeout.min(context.remaining());
+        if limit.is_zero() {
+            return Err(CallError::Rejected);
+        }
+        let started = Instant::now();
+        let result = match timeout(limit, attempt).await {
+            Ok(result) => result.map_err(CallError::Failed),
+            Err(_) => Err(CallError::Timeout),
+        };
+        let time = started.elapsed();
+        context.waited(self.0.name, time);
+        let Call { operation: name, collection, .. } = call;
+        let operation = Operation { system: self.0.system, name, collection };
+        let error_type = result.as_ref().err().map(CallError::error_type);
+        self.0.metrics.operation(operation, error_type, time);
+        context.span().called(operation, error_type, time);
+        result
+    }
+
+    /// Counts a call that has ended. One that was never tried says nothing of
+    /// the dependency.
+    fn settle(&self, outcome: Outcome) {
+        self.0.metrics.dependency_request(self.0.name, outcome);
+        if outcome == Outcome::Rejected {
+            return;
+        }
+        let up = outcome == Outcome::Ok;
+        if self.0.up.swap(up, Relaxed) != up {
+            self.0.metrics.dependency_up(self.0.name, up);
+            match up {
+                true => tracing::info!(dependency = self.0.name, "a dependency answers again"),
+                false => tracing::warn!(dependency = self.0.name, "a dependency fails"),
+            }
+        }
+    }
+}
+
+impl<E: Failure> CallError<E> {
+    /// How the call counts.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            CallError::Failed(error) => error.outcome(),
+            CallError::Timeout => Outcome::Timeout,
+            CallError::Rejected => Outcome::Rejected,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        matches!(self, CallError::Failed(error) if error.is_transient())
+    }
+
+    fn error_type(&self) -> &'static str {
+        match self {
+            CallError::Failed(error) => error.error_type(),
+            CallError::Timeout => "timeout",
+            CallError::Rejected => "rejected",
+        }
+    }
+}
+
+impl<E: Display> Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Failed(error) => error.fmt(f),
+            CallError::Timeout => f.write_str("no answer in time"),
+            CallError::Rejected => f.write_str("no time left to ask"),
+        }
+    }
+}
+
+impl<E: Debug + Display> std::error::Error for CallError<E> {}
+
+/// Lets retries be a tenth of the calls. What is saved up while all is well is
+/// bounded, so that it is soon spent when nothing is.
+struct RetryBudget {
+    /// In tenths of a retry.
+    tenths: AtomicI64,
+}
+
+impl RetryBudget {
+    const RETRY: i64 = 10;
+    const SAVED_AT_MOST: i64 = 10 * RetryBudget::RETRY;
+
+    fn earn(&self) {
+        // Racing callers may overshoot by a tenth each, which does no harm.
+        if self.tenths.load(Relaxed) < RetryBudget::SAVED_AT_MOST {
+            self.tenths.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn spend(&self) -> bool {
+        let pay = |tenths| (tenths >= RetryBudget::RETRY).then(|| tenths - RetryBudget::RETRY);
+        self.tenths.fetch_update(Relaxed, Relaxed, pay).is_ok()
+    }
+}
+
+impl Default for RetryBudget {
+    fn default() -> RetryBudget {
+        RetryBudget { tenths: AtomicI64::new(RetryBudget::SAVED_AT_MOST) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Unreachable;
+
+    impl Display for Unreachable {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("unreachable")
+        }
+    }
+
+    impl Failure for Unreachable {
+        fn outcome(&self) -> Outcome {
+            Outcome::Error
+        }
+
+        fn is_transient(&self) -> bool {
+            true
+        }
+
+        fn error_type(&self) -> &'static str {
+            "unreachable"
+        }
+    }
+
+    fn call(retry: Retry) -> Call {
+        let timeout = Duration::from_millis(50);
+        Call { operation: "SELECT", collection: "things", timeout, retry }
+    }
+
+    fn dependency() -> (Dependency, Context) {
+        let dependency = Dependency::new("database", "test", Metrics::new(1));
+        (dependency, Context::new("test", Duration::from_secs(5)))
+    }
+
+    #[tokio::test]
+    async fn a_read_is_tried_once_more_and_a_write_is_not() {
+        for (retry, expected) in [(Retry::Once, 2), (Retry::Never, 1)] {
+            let (dependency, context) = dependency();
+            let attempts = Cell::new(0);
+            let attempt = || {
+                attempts.set(attempts.get() + 1);
+                async { Err::<(), _>(Unreachable) }
+            };
+            let result = dependency.call(&context, call(retry), attempt).await;
+            assert!(matches!(result, Err(CallError::Failed(Unreachable))));
+            assert_eq!(attempts.get(), expected);
+            assert!(!dependency.is_up());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_hangs_ends_at_its_timeout() {
+        let (dependency, context) = dependency();
+        let hang = || async {
+            sleep(Duration::from_secs(60)).await;
+            Ok::<(), Unreachable>(())
+        };
+        let result = dependency.call(&context, call(Retry::Once), hang).await;
+        assert!(matches!(result, Err(CallError::Timeout)));
+        let [waits] = &context.waits()[..] else { panic!("one dependency was called") };
+        assert_eq!((waits.dependency, waits.calls), ("database", 1));
+    }
+
+    #[tokio::test]
+    async fn a_call_past_the_deadline_is_not_tried() {
+        let (dependency, _) = dependency();
+        let late = Context::new("test", Duration::ZERO);
+        let never = || async { panic!("it was tried") };
+        let result = dependency.call::<(), Unreachable, _>(&late, call(Retry::Once), never).await;
+        assert!(matches!(result, Err(CallError::Rejected)));
+        assert!(dependency.is_up());
+    }
+
+    #[test]
+    fn retries_end_when_the_budget_is_spent() {
+        let budget = RetryBudget::default();
+        assert_eq!((0..100).filter(|_| budget.spend()).count(), 10);
+        (0..10).for_each(|_| budget.earn());
+        assert_eq!((0..100).filter(|_| budget.spend()).count(), 1);
+    }
+}

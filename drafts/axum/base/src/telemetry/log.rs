@@ -1,0 +1,128 @@
+//! Log lines. Every request is one, of a fixed form; what is traced, which is
+//! rare, becomes lines through a subscriber. Both go into one buffer.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use axum::extract::Request;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::Route;
+use super::buffer::Buffer;
+use super::line::{Format, RequestLine, json_head, timestamp};
+use super::trace::RequestSpan;
+use crate::config::Env;
+
+pub use super::buffer::Flush;
+
+/// The target that turns the request lines off, as in `RUST_LOG=info,request=off`.
+const REQUEST_TARGET: &str = "request";
+
+/// How to log.
+#[derive(Clone)]
+pub struct Settings {
+    /// `LOG_FORMAT`: `json`, or `pretty` for people; unset: pretty on a terminal.
+    pub format: Format,
+    /// `RUST_LOG`: levels by module, as in `info,sqlx=warn`.
+    pub filter: Targets,
+}
+
+impl Settings {
+    /// Reads `LOG_FORMAT` and `RUST_LOG`.
+    pub fn read(env: &mut Env) -> Settings {
+        let filter = env.parse("RUST_LOG", Targets::new().with_default(Level::INFO));
+        Settings { format: Format::read(env), filter }
+    }
+}
+
+/// Takes lines. Clones write to the same place.
+#[derive(Clone)]
+pub struct Log {
+    buffer: Buffer,
+    format: Format,
+    requests: bool,
+}
+
+impl Log {
+    /// A log that goes to `out`, written by a thread of its own.
+    pub fn new(settings: &Settings, out: impl Write + Send + 'static) -> (Log, Flush) {
+        let (buffer, flush) = Buffer::new(out);
+        let requests = settings.filter.would_enable(REQUEST_TARGET, &Level::INFO);
+        (Log { buffer, format: settings.format, requests }, flush)
+    }
+
+    /// Sends what the process traces to this log, too. Once a process.
+    pub fn install(&self, settings: &Settings) {
+        let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
+        let registry = tracing_subscriber::registry().with(settings.filter.clone());
+        match self.format {
+            Format::Json => registry.with(lines.json().flatten_event(true)).init(),
+            Format::Pretty => registry.with(lines.with_ansi(io::stdout().is_terminal())).init(),
+        }
+    }
+
+    /// Opens the span that names a request on every line that is logged inside.
+    pub fn request_span(&self, id: &str, request: &Request, route: &Route) -> RequestSpan {
+        let (method, route) = (request.method().as_str(), route.as_str());
+        RequestSpan::new(tracing::info_span!("request", request_id = id, method, route))
+    }
+
+    /// Writes the line of one request.
+    pub fn request(&self, line: &RequestLine) {
+        if !self.requests {
+            return;
+        }
+        let mut text = String::with_capacity(512);
+        match self.format {
+            Format::Json => {
+                line.json(&mut text);
+                text.push_str("}\n");
+            }
+            Format::Pretty => {
+                line.pretty(&mut text);
+                text.push('\n');
+            }
+        }
+        self.buffer.append(text.as_bytes());
+    }
+
+    /// Writes one line of `message` with the fields of a JSON object's inside,
+    /// such as `"a":1,"b":2`.
+    pub fn fields(&self, message: &str, fields: &str) {
+        let mut text = String::with_capacity(fields.len() + 96);
+        match self.format {
+            Format::Json => {
+                json_head(&mut text, message);
+                let _ = writeln!(text, ",{fields}}}");
+            }
+            Format::Pretty => {
+                timestamp(&mut text);
+                let _ = writeln!(text, "  INFO {message} {fields}");
+            }
+        }
+        self.buffer.append(text.as_bytes());
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.buffer.append(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Log;
+
+    fn make_writer(&self) -> Log {
+        self.clone()
+    }
+}

@@ -1,0 +1,107 @@
+//! How the service shows how it is doing: [`log`] for what happened, one line a
+//! request; [`trace`] for what belongs to which request; [`metrics`] for how
+//! often and how long; [`exporter`] for whoever reads them. Nothing here is
+//! global: whoever counts was handed what to count with.
+
+pub mod buffer;
+pub mod exporter;
+pub mod line;
+pub mod log;
+pub mod metrics;
+pub mod saturation;
+pub mod trace;
+
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use axum::extract::MatchedPath;
+
+/// All that an exporter may read.
+#[derive(Clone)]
+pub struct Signals {
+    pub metrics: metrics::Metrics,
+    pub gauges: saturation::Gauges,
+    pub log: log::Log,
+}
+
+/// The route that a request matched, never its raw path: a label must not have
+/// as many values as there are clients' ideas.
+#[derive(Clone, Debug)]
+pub struct Route(Option<MatchedPath>);
+
+impl Route {
+    /// The route, or none where the path matched nothing.
+    pub fn new(matched: Option<MatchedPath>) -> Route {
+        Route(matched)
+    }
+
+    /// As the router has it.
+    pub fn matched(&self) -> Option<&str> {
+        self.0.as_ref().map(MatchedPath::as_str)
+    }
+
+    /// As the router has it, `unmatched` for none.
+    pub fn as_str(&self) -> &str {
+        self.matched().unwrap_or("unmatched")
+    }
+}
+
+impl PartialEq for Route {
+    fn eq(&self, other: &Route) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Route {}
+
+impl Hash for Route {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+/// A request that has been answered, or given up.
+pub struct RequestEnd<'a> {
+    pub method: &'static str,
+    pub route: &'a Route,
+    pub status: u16,
+    /// Why it failed, for the service's own failures.
+    pub error_type: Option<&'static str>,
+    pub duration: Duration,
+}
+
+/// One call of a dependency, as the semantic conventions name its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operation {
+    /// `db.system.name`.
+    pub system: &'static str,
+    /// `db.operation.name`.
+    pub name: &'static str,
+    /// `db.collection.name`.
+    pub collection: &'static str,
+}
+
+/// How a call of a dependency ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Ok,
+    Error,
+    Timeout,
+    /// Not tried: there was no time left, or no hope.
+    Rejected,
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 4] =
+        [Outcome::Ok, Outcome::Error, Outcome::Timeout, Outcome::Rejected];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Error => "error",
+            Outcome::Timeout => "timeout",
+            Outcome::Rejected => "rejected",
+        }
+    }
+}

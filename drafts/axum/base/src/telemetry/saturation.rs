@@ -1,0 +1,53 @@
+//! How full the service is: read at the moment when somebody asks, so that a
+//! busy service does not count what nobody looks at.
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::infra::database::{Database, PoolStatus};
+
+/// Where to read it. Clones are cheap.
+#[derive(Clone)]
+pub struct Gauges {
+    database: Database,
+    runtime: Handle,
+}
+
+/// The readings of one moment.
+pub struct Saturation {
+    pub pools: Vec<PoolStatus>,
+    pub runtime: RuntimeStatus,
+}
+
+/// How busy tokio is. A queue that grows, or workers busy all the time, means
+/// that something computes or blocks where it should wait.
+pub struct RuntimeStatus {
+    pub workers: usize,
+    pub alive_tasks: usize,
+    pub global_queue_depth: usize,
+    /// Of all workers together, since the start.
+    pub busy: Duration,
+}
+
+impl Gauges {
+    /// Gauges of this database and of the runtime that calls.
+    pub fn new(database: Database) -> Gauges {
+        Gauges { database, runtime: Handle::current() }
+    }
+
+    /// Reads all of them.
+    pub fn read(&self) -> Saturation {
+        let runtime = self.runtime.metrics();
+        let workers = runtime.num_workers();
+        Saturation {
+            pools: self.database.pools(),
+            runtime: RuntimeStatus {
+                workers,
+                alive_tasks: runtime.num_alive_tasks(),
+                global_queue_depth: runtime.global_queue_depth(),
+                busy: (0..workers).map(|worker| runtime.worker_total_busy_duration(worker)).sum(),
+            },
+        }
+    }
+}

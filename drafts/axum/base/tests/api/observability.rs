@@ -1,0 +1,198 @@
+//! What the service says of itself while all is well. What it says of its
+//! failures is tested where they are.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::app::TestApp;
+use crate::database::TestDatabase;
+use crate::process::Process;
+use crate::{ITEMS, TABLE};
+
+const REQUESTS: &str = "http_server_request_duration_seconds_count";
+
+/// What the line of a request has that asked the database and did not fail.
+const FIELDS: &str = "database_calls database_ms duration_ms level message method path \
+                      request_id route status timestamp";
+
+#[tokio::test]
+async fn a_request_is_counted_under_its_route_and_never_under_its_path() {
+    let app = TestApp::start().await;
+    let unknown = uuid::Uuid::now_v7().to_string();
+    app.read(ITEMS, &unknown).await.problem(404);
+    app.list(ITEMS, "limit=7").await.json(200);
+    app.get("/no/such/route?with=query").await.problem(404);
+    app.send(app.request("BREW", "/livez")).await.problem(405);
+
+    let metrics = app.metrics().await;
+    let count = |method, route, status| {
+        let labels = [
+            ("http_request_method", method),
+            ("http_route", route),
+            ("http_response_status_code", status),
+        ];
+        metrics.sum(REQUESTS, &labels)
+    };
+    let item = format!("{ITEMS}/{{id}}");
+    assert_eq!(count("GET", &item, "404"), 1.0);
+    assert_eq!(count("GET", ITEMS, "200"), 1.0);
+    assert_eq!(count("GET", "unmatched", "404"), 1.0);
+    assert_eq!(count("_OTHER", "/livez", "405"), 1.0);
+    assert_eq!(metrics.sum(REQUESTS, &[]), 4.0);
+    let routes = BTreeSet::from([ITEMS, &*item, "/livez", "unmatched"]);
+    assert_eq!(metrics.values("http_route"), routes);
+    // What is the client's fault is no error of the service.
+    let errors = metrics.values("error_type");
+    assert!(errors.iter().all(|error| error.is_empty()), "{errors:?}");
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_of_fixed_fields() {
+    let app = TestApp::start().await;
+    let request = app.request("GET", ITEMS).header("x-request-id", "named");
+    app.send(request).await.json(200);
+    let line = app.log.request("named").await;
+    let mut names: Vec<_> = line.as_object().expect("an object").keys().cloned().collect();
+    names.sort();
+    assert_eq!(names.join(" "), FIELDS);
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["method"], "GET");
+    assert_eq!(line["route"], ITEMS);
+    assert_eq!(line["path"], ITEMS);
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["database_calls"], 1);
+    let millis = |name: &str| line[name].as_f64().expect("a number");
+    assert!(millis("database_ms") > 0.0 && millis("database_ms") <= millis("duration_ms"));
+    let timestamp = line["timestamp"].as_str().expect("text");
+    assert!(timestamp.ends_with('Z') && timestamp.len() == "2000-01-01T00:00:00.000000Z".len());
+
+    // A request that was answered later is written later.
+    app.log.request(app.get("/livez").await.header("x-request-id")).await;
+    assert_eq!(app.log.requests("named").len(), 1);
+}
+
+#[tokio::test]
+async fn a_path_cannot_break_out_of_its_line() {
+    let app = TestApp::start().await;
+    let mut client = app.connect().await;
+    let path = r#"/"},{"é\"#;
+    client.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\nX-Request-Id: odd\r\n\r\n")).await;
+    client.answer().await.problem(404);
+    let line = app.log.request("odd").await;
+    assert_eq!(line["path"], path);
+    assert_eq!(line["route"], "unmatched");
+}
+
+#[tokio::test]
+async fn a_query_is_not_logged() {
+    let app = TestApp::start().await;
+    let answer = app.list(ITEMS, "cursor=secret").await;
+    answer.problem(400);
+    let line = app.log.request(answer.header("x-request-id")).await;
+    assert!(!line.to_string().contains("secret"), "{line}");
+}
+
+#[tokio::test]
+async fn request_lines_can_be_turned_off() {
+    let mut app = TestApp::with(&[("RUST_LOG", "info,request=off")]).await;
+    app.get("/livez").await;
+    app.stop().await;
+    let requests = app.log.lines().into_iter().filter(|line| line["message"] == "request");
+    assert_eq!(requests.count(), 0);
+}
+
+#[tokio::test]
+async fn requests_under_way_are_counted_until_they_end() {
+    let app = TestApp::start().await;
+    let waiting = app.get("/test/wait");
+    let counted = async {
+        app.gate.entered(1).await;
+        assert_eq!(app.metric("http_server_active_requests", &[]).await, 1.0);
+        app.gate.open();
+    };
+    tokio::join!(waiting, counted);
+    assert_eq!(app.metric("http_server_active_requests", &[]).await, 0.0);
+}
+
+#[tokio::test]
+async fn every_call_of_the_database_is_counted_by_what_it_did() {
+    let app = TestApp::start().await;
+    let created = app.create(ITEMS, "ada@example.org").await;
+    let id = created.json(201)["id"].as_str().expect("text").to_owned();
+    app.read(ITEMS, &id).await.json(200);
+    let changes = json!({ "name": "Ada Lovelace" });
+    app.update(ITEMS, &id, created.header("etag"), &changes).await.json(200);
+    app.create(ITEMS, "ada@example.org").await.problem(409);
+    assert_eq!(app.delete(ITEMS, &id).await.status, 204);
+
+    let metrics = app.metrics().await;
+    let calls = |operation, error_type: Option<&str>| {
+        let mut labels = vec![("db_operation_name", operation), ("db_collection_name", TABLE)];
+        labels.extend(error_type.map(|error_type| ("error_type", error_type)));
+        metrics.sum("db_client_operation_duration_seconds_count", &labels)
+    };
+    for (operation, times) in [("SELECT", 1.0), ("INSERT", 2.0), ("UPDATE", 1.0), ("DELETE", 1.0)] {
+        assert_eq!(calls(operation, None), times, "{operation}");
+    }
+    // To refuse a row is an answer.
+    assert_eq!(calls("INSERT", Some("constraint")), 1.0);
+    let answered = [("dependency", "database"), ("outcome", "ok")];
+    assert!(metrics.sum("dependency_requests_total", &answered) >= 5.0);
+    let all = [("dependency", "database")];
+    let failed = metrics.sum("dependency_requests_total", &all)
+        - metrics.sum("dependency_requests_total", &answered);
+    assert_eq!(failed, 0.0);
+}
+
+#[tokio::test]
+async fn whoever_debugs_sees_every_call_of_the_database_and_its_request() {
+    let database = TestDatabase::create().await;
+    let mut process = Process::start("serve", &database, &[("RUST_LOG", "debug")]);
+    let addr = process.serving().await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let request = client.get(format!("http://{addr}{ITEMS}")).header("x-request-id", "debugged");
+    assert_eq!(request.send().await.expect("an answer").status(), 200);
+    let line = loop {
+        // A ping is a call, too, but of nobody's request.
+        let line = process.logged("called").await;
+        if line["collection"] == TABLE {
+            break line;
+        }
+    };
+    assert_eq!(line["name"], "SELECT");
+    assert_eq!(line["span"]["request_id"], "debugged");
+}
+
+#[tokio::test]
+async fn saturation_is_shown() {
+    let app = TestApp::start().await;
+    app.list(ITEMS, "").await.json(200);
+    let metrics = app.metrics().await;
+    for name in [
+        "db_client_connection_count",
+        "db_client_connection_max",
+        "db_client_connection_pending_requests",
+        "db_client_connection_wait_time_seconds_count",
+        "http_server_max_in_flight",
+        "tokio_alive_tasks",
+        "tokio_global_queue_depth",
+        "tokio_worker_busy_seconds_total",
+        "tokio_workers",
+    ] {
+        assert!(metrics.names().contains(name), "{name} in {:?}", metrics.names());
+    }
+    assert!(metrics.sum("db_client_connection_max", &[]) >= 1.0);
+    assert_eq!(metrics.sum("db_client_connection_pending_requests", &[]), 0.0);
+    assert_eq!(metrics.sum("tokio_workers", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn two_services_in_one_process_do_not_count_each_others_requests() {
+    let (one, other) = tokio::join!(TestApp::start(), TestApp::start());
+    one.get("/livez").await;
+    assert_eq!(one.metric(REQUESTS, &[]).await, 1.0);
+    assert_eq!(other.metric(REQUESTS, &[]).await, 0.0);
+    one.log.request(one.get("/livez").await.header("x-request-id")).await;
+    assert!(other.log.lines().iter().all(|line| line["message"] != "request"));
+}

@@ -1,0 +1,234 @@
+//! What happens to a request when something else does not do as it should: its
+//! client, its handler, all the other requests, or the database. The answer
+//! says so, and so do the metrics.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::ITEMS;
+use crate::app::{TestApp, eventually};
+
+const REQUESTS: &str = "http_server_request_duration_seconds_count";
+const ACTIVE: &str = "http_server_active_requests";
+
+/// For a deadline that passes while the test waits. A wait for the database
+/// must be shorter.
+const SHORT_DEADLINE: [(&str, &str); 3] = [
+    ("HTTP_REQUEST_TIMEOUT_MS", "300"),
+    ("DATABASE_ACQUIRE_TIMEOUT_MS", "100"),
+    ("DATABASE_STATEMENT_TIMEOUT_MS", "100"),
+];
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_is_not_waited_for() {
+    let app = TestApp::with(&[("HTTP_BODY_TIMEOUT_MS", "100")]).await;
+    let mut client = app.connect().await;
+    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json");
+    client.send(&format!("{head}\r\nContent-Length: 100\r\n\r\n{{\"email\":")).await;
+    client.answer().await.problem(408);
+    let slow = [("http_response_status_code", "408"), ("http_route", ITEMS)];
+    assert_eq!(app.metric(REQUESTS, &slow).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_stores_nothing() {
+    let app = TestApp::start().await;
+    let mut client = app.connect().await;
+    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nX-Request-Id: half");
+    let entity = "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"email\":";
+    client.send(&format!("{head}\r\n{entity}")).await;
+    app.until_metric(ACTIVE, &[], 1.0).await;
+    drop(client);
+    app.log.request("half").await;
+    assert_eq!(app.list(ITEMS, "").await.json(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn half_a_head_does_not_hold_a_connection() {
+    let app = TestApp::with(&[("HTTP_HEADER_TIMEOUT_MS", "100")]).await;
+    let mut client = app.connect().await;
+    client.send("GET /livez HTTP/1.1\r\nHost: te").await;
+    client.closed().await;
+    let mut silent = app.connect().await;
+    silent.closed().await;
+    assert_eq!(app.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_answered_at_its_deadline() {
+    let app = TestApp::with(&SHORT_DEADLINE).await;
+    for method in ["GET", "POST"] {
+        let answer = app.send(app.request(method, "/test/wait")).await;
+        answer.problem(504);
+        let labels = [
+            ("http_request_method", method),
+            ("http_route", "/test/wait"),
+            ("http_response_status_code", "504"),
+            ("error_type", "timeout"),
+        ];
+        let metrics = app.metrics().await;
+        assert_eq!(metrics.sum(REQUESTS, &labels), 1.0);
+        assert_eq!(metrics.sum(ACTIVE, &[]), 0.0);
+        let line = app.log.request(answer.header("x-request-id")).await;
+        assert_eq!(line["status"], 504);
+        assert_eq!(line["error_type"], "timeout");
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_missed_its_deadline_makes_room_and_a_write_goes_on() {
+    let one_place = ("HTTP_MAX_IN_FLIGHT", "1");
+    let [request, acquire, statement] = SHORT_DEADLINE;
+    let app = TestApp::with(&[request, acquire, statement, one_place]).await;
+    app.get("/test/wait").await.problem(504);
+    app.post("/test/wait", &json!({})).await.problem(504);
+    // It still takes its place: what it does is not done.
+    app.get("/docs").await.problem(503);
+    app.gate.open();
+    app.gate.left(1).await;
+    let room = async || (app.get("/docs").await.status == 200).then_some(());
+    eventually("there is room", room).await;
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_are_refused_and_probes_are_not() {
+    let app = TestApp::with(&[("HTTP_MAX_IN_FLIGHT", "2")]).await;
+    let others = join_all([app.get("/test/wait"), app.get("/test/wait")]);
+    let refused = async {
+        app.gate.entered(2).await;
+        for method in ["GET", "POST"] {
+            let answer = app.send(app.request(method, ITEMS)).await;
+            answer.problem(503);
+            assert_eq!(answer.header("retry-after"), "1");
+        }
+        for probe in ["/livez", "/readyz", "/health"] {
+            assert_eq!(app.get(probe).await.status, 200, "{probe}");
+        }
+        let metrics = app.metrics().await;
+        let refused = [("reason", "in_flight")];
+        assert_eq!(metrics.sum("http_server_shed_requests_total", &refused), 2.0);
+        let counted = [("http_response_status_code", "503"), ("error_type", "shed")];
+        assert_eq!(metrics.sum(REQUESTS, &counted), 2.0);
+        assert_eq!(metrics.sum(ACTIVE, &[]), 2.0);
+        assert_eq!(metrics.sum("http_server_max_in_flight", &[]), 2.0);
+        app.gate.open();
+    };
+    let (others, ()) = tokio::join!(others, refused);
+    assert!(others.iter().all(|answer| answer.status == 200), "{others:?}");
+    app.list(ITEMS, "").await.json(200);
+    assert_eq!(app.metric(ACTIVE, &[]).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_costs_its_own_request_and_no_other() {
+    let app = TestApp::with(&[("HTTP_MAX_IN_FLIGHT", "1")]).await;
+    for method in ["GET", "POST"] {
+        let answer = app.send(app.request(method, "/test/panic")).await;
+        let problem = answer.problem(500);
+        assert_eq!(problem["detail"], json!(null));
+        assert!(!answer.body.contains("secret"), "{}", answer.body);
+        let labels = [
+            ("http_request_method", method),
+            ("http_route", "/test/panic"),
+            ("http_response_status_code", "500"),
+            ("error_type", "panic"),
+        ];
+        assert_eq!(app.metric(REQUESTS, &labels).await, 1.0);
+        let line = app.log.request(answer.header("x-request-id")).await;
+        assert_eq!(line["status"], 500);
+        assert_eq!(line["error_type"], "panic");
+        // The only place is free again.
+        app.list(ITEMS, "").await.json(200);
+    }
+    assert_eq!(app.metric(ACTIVE, &[]).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_is_counted_and_makes_room() {
+    let app = TestApp::with(&[("HTTP_MAX_IN_FLIGHT", "1")]).await;
+    let mut client = app.connect().await;
+    client.send("GET /test/wait HTTP/1.1\r\nHost: test\r\nX-Request-Id: gone\r\n\r\n").await;
+    app.gate.entered(1).await;
+    drop(client);
+    let line = app.log.request("gone").await;
+    assert_eq!(line["status"], 499);
+    assert_eq!(line["error_type"], "client_disconnected");
+    let metrics = app.metrics().await;
+    let gone = [("http_response_status_code", "499"), ("error_type", "client_disconnected")];
+    assert_eq!(metrics.sum(REQUESTS, &gone), 1.0);
+    assert_eq!(metrics.sum(ACTIVE, &[]), 0.0);
+    app.list(ITEMS, "").await.json(200);
+    assert_eq!(app.gate.has_let_through(), 0, "a read that nobody waits for is not worth its end");
+}
+
+#[tokio::test]
+async fn a_write_survives_a_client_that_hangs_up() {
+    let app = TestApp::with(&[("HTTP_MAX_IN_FLIGHT", "1")]).await;
+    let mut client = app.connect().await;
+    let head = "POST /test/wait HTTP/1.1\r\nHost: test\r\nX-Request-Id: gone";
+    client.send(&format!("{head}\r\nContent-Length: 0\r\n\r\n")).await;
+    app.gate.entered(1).await;
+    drop(client);
+    assert_eq!(app.log.request("gone").await["status"], 499);
+    let gone = [("http_request_method", "POST"), ("error_type", "client_disconnected")];
+    assert_eq!(app.metric(REQUESTS, &gone).await, 1.0);
+    app.get("/docs").await.problem(503);
+    app.gate.open();
+    app.gate.left(1).await;
+    let room = async || (app.get("/docs").await.status == 200).then_some(());
+    eventually("there is room", room).await;
+}
+
+#[tokio::test]
+async fn writes_are_refused_in_time_while_the_database_is_gone_and_work_when_it_is_back() {
+    let times = [("DATABASE_ACQUIRE_TIMEOUT_MS", "200"), ("DATABASE_STATEMENT_TIMEOUT_MS", "200")];
+    let app = TestApp::with(&times).await;
+    app.create(ITEMS, "ada@example.org").await.json(201);
+    let up = [("dependency", "database")];
+    assert_eq!(app.metric("dependency_up", &up).await, 1.0);
+
+    app.database.cut().await;
+    let started = Instant::now();
+    let answers = join_all((0..4).map(|n| {
+        let email = format!("{n}@example.org");
+        let app = &app;
+        async move { app.create(ITEMS, &email).await }
+    }));
+    for answer in answers.await {
+        let problem = answer.problem(503);
+        assert_eq!(answer.header("retry-after"), "1");
+        assert_eq!(problem["detail"], json!(null), "what failed is for the log");
+    }
+    // The limits add up to less than a second; a busy machine may be slow, too.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let metrics = app.metrics().await;
+    let failed = |outcome| {
+        let labels = [("dependency", "database"), ("outcome", outcome)];
+        metrics.sum("dependency_requests_total", &labels)
+    };
+    assert_eq!(failed("error") + failed("timeout"), 4.0);
+    assert_eq!(metrics.sum(REQUESTS, &[("error_type", "dependency_unavailable")]), 4.0);
+    assert_eq!(metrics.sum("dependency_retries_total", &[]), 0.0, "no write is repeated");
+
+    // Somebody else's question, such as a ping, may be answered in between.
+    let down = async || {
+        app.create(ITEMS, "bob@example.org").await.problem(503);
+        (app.metric("dependency_up", &up).await == 0.0).then_some(())
+    };
+    eventually("the database is down", down).await;
+    let reported = async || {
+        app.create(ITEMS, "bob@example.org").await.problem(503);
+        let ready = app.get("/readyz").await.json(200);
+        (ready["dependencies"][0]["status"] == "down").then_some(())
+    };
+    eventually("the service says so, and stays ready", reported).await;
+
+    app.database.restore().await;
+    let back = async || (app.create(ITEMS, "bob@example.org").await.status == 201).then_some(());
+    eventually("writes work again", back).await;
+    assert_eq!(app.metric("dependency_up", &up).await, 1.0);
+    let items = app.list(ITEMS, "").await.json(200)["items"].clone();
+    assert_eq!(items.as_array().expect("items").len(), 2, "what was refused was not done");
+}

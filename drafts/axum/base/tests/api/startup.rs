@@ -1,0 +1,122 @@
+//! How the binary begins and how it ends: its commands, its exit codes, and what
+//! it says when it cannot start.
+
+use std::sync::Arc;
+
+use crate::ITEMS;
+use crate::app::{TestApp, causes};
+use crate::client::Connection;
+use crate::database::TestDatabase;
+use crate::process::Process;
+
+#[tokio::test]
+async fn every_mistake_in_the_configuration_is_reported_at_once() {
+    let database = TestDatabase::create().await;
+    let mistakes = [
+        ("HTTP_ADDR", "nowhere"),
+        ("HTTP_MAX_IN_FLIGHT", "0"),
+        ("DATABASE_URL", "somewhere"),
+        ("LOG_FORMAT", "xml"),
+        ("SHUTDOWN_TIMEOUT_MS", "soon"),
+    ];
+    let end = Process::start("serve", &database, &mistakes).end().await;
+    assert_eq!(end.code, Some(1));
+    for (name, _) in mistakes {
+        assert!(end.errors.contains(&format!("\n  {name}: ")), "{name} in {}", end.errors);
+    }
+    assert_eq!(end.log, [""; 0]);
+}
+
+#[tokio::test]
+async fn timeouts_that_contradict_each_other_are_refused() {
+    let database = TestDatabase::create().await;
+    let contradictions = [
+        ("HTTP_REQUEST_TIMEOUT_MS", "1000"),
+        ("DATABASE_ACQUIRE_TIMEOUT_MS", "500"),
+        ("DATABASE_STATEMENT_TIMEOUT_MS", "500"),
+        ("SHUTDOWN_TIMEOUT_MS", "30000"),
+    ];
+    let end = Process::start("serve", &database, &contradictions).end().await;
+    assert_eq!(end.code, Some(1));
+    for (name, _) in contradictions {
+        assert!(end.errors.contains(name), "{name} in {}", end.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_not_in_an_error_about_it() {
+    let database = TestDatabase::create().await;
+    let url = [("DATABASE_URL", "other://user:secret@host/name")];
+    let end = Process::start("serve", &database, &url).end().await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.errors.contains("DATABASE_URL: "), "{}", end.errors);
+    assert!(!end.errors.contains("secret"), "{}", end.errors);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let app = TestApp::start().await;
+    let addr = app.addr.to_string();
+    let second = TestApp::on(Arc::clone(&app.database), &[("HTTP_ADDR", &addr)]).await;
+    let error = causes(&second.err().expect("the port is taken"));
+    assert!(error.contains("HTTP_ADDR") && error.contains(&addr), "{error}");
+}
+
+#[tokio::test]
+async fn a_command_that_there_is_not_is_refused_with_those_that_there_are() {
+    let database = TestDatabase::create().await;
+    let end = Process::start("server", &database, &[]).end().await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.errors.contains("[serve | migrate]"), "{}", end.errors);
+}
+
+#[tokio::test]
+async fn a_service_that_must_not_migrate_serves_what_another_process_migrated() {
+    let database = TestDatabase::create().await;
+    let end = Process::start("migrate", &database, &[]).end().await;
+    assert_eq!(end.code, Some(0), "{}", end.errors);
+    // Doing so again does no harm.
+    let end = Process::start("migrate", &database, &[]).end().await;
+    assert_eq!(end.code, Some(0), "{}", end.errors);
+
+    let app = TestApp::on(database.into(), &[("DATABASE_MIGRATE", "false")]).await;
+    let app = app.expect("the service starts");
+    app.create(ITEMS, "ada@example.org").await.json(201);
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_request_finish_and_ends_in_success() {
+    let database = TestDatabase::create().await;
+    let mut process = Process::start("serve", &database, &[]);
+    let mut client = Connection::to(process.serving().await).await;
+    let body = r#"{"email":"ada@example.org","name":"Ada"}"#;
+    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nX-Request-Id: last");
+    let length = body.len();
+    // The service says so when it begins to read the body.
+    let entity = format!("Content-Type: application/json\r\nContent-Length: {length}");
+    client.send(&format!("{head}\r\n{entity}\r\nExpect: 100-continue\r\n\r\n")).await;
+    client.receive("HTTP/1.1 100 Continue\r\n\r\n").await;
+
+    process.terminate().await;
+    process.logged("stopping").await;
+    client.send(body).await;
+    client.answer().await.json(201);
+
+    let end = process.end().await;
+    assert_eq!(end.code, Some(0), "{}", end.errors);
+    assert!(end.log.iter().any(|line| line.contains(r#""request_id":"last""#)), "{:?}", end.log);
+    assert!(end.log.iter().any(|line| line.contains(r#""message":"stopped""#)), "{:?}", end.log);
+    assert_eq!(end.errors, "");
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_a_restart() {
+    let mut app = TestApp::start().await;
+    let created = app.create_with_key(ITEMS, "ada@example.org", "once").await;
+    let id = created.json(201)["id"].as_str().expect("text").to_owned();
+    app.stop().await;
+    let app = TestApp::on(Arc::clone(&app.database), &[]).await.expect("the service starts");
+    assert_eq!(app.read(ITEMS, &id).await.json(200), created.json(201));
+    let again = app.create_with_key(ITEMS, "ada@example.org", "once").await;
+    assert_eq!(again.json(201), created.json(201));
+}

@@ -1,0 +1,214 @@
+//! The database that a test has to itself, and what can happen to it. What
+//! happens to SQLite alone is tested here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::app::{TestApp, causes, eventually};
+use crate::{ITEMS, TABLE};
+
+const JSON: &str = "Content-Type: application/json";
+
+/// A file in a directory of its own, which is removed with it.
+pub struct TestDatabase {
+    directory: PathBuf,
+    /// What keeps everybody else from writing.
+    lock: Mutex<Option<SqliteConnection>>,
+}
+
+impl TestDatabase {
+    pub async fn create() -> TestDatabase {
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(Uuid::now_v7().to_string());
+        std::fs::create_dir_all(&directory).expect("a directory");
+        TestDatabase { directory, lock: Mutex::default() }
+    }
+
+    /// The variables that lead a service to it.
+    pub fn variables(&self) -> [(&'static str, String); 1] {
+        [("DATABASE_URL", format!("sqlite://{}", self.file().display()))]
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.join("test.db")
+    }
+
+    async fn connect(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.file());
+        SqliteConnection::connect_with(&options).await.expect("the service has made it")
+    }
+
+    /// Takes it away from everybody who wants to write: somebody else holds the
+    /// write lock and does not let go.
+    pub async fn cut(&self) {
+        let mut connection = self.connect().await;
+        connection.execute("BEGIN IMMEDIATE").await.expect("the lock");
+        *self.lock.lock().await = Some(connection);
+    }
+
+    /// Gives it back.
+    pub async fn restore(&self) {
+        let connection = self.lock.lock().await.take().expect("it was cut");
+        connection.close().await.expect("it was open");
+    }
+
+    /// From now on, to read `table` takes some tenths of a second.
+    pub async fn slow_reads(&self, table: &str) {
+        self.count_before_reads(table, "LIMIT 1000000").await;
+    }
+
+    /// From now on, to read `table` takes longer than any statement may.
+    pub async fn endless_reads(&self, table: &str) {
+        self.count_before_reads(table, "").await;
+    }
+
+    async fn count_before_reads(&self, table: &str, limit: &str) {
+        let sql = format!(
+            "ALTER TABLE {table} RENAME TO stored;
+             CREATE VIEW {table} AS
+             WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted {limit})
+             SELECT stored.* FROM stored WHERE (SELECT count(*) FROM counted) > 0;"
+        );
+        let mut connection = self.connect().await;
+        connection.execute(AssertSqlSafe(sql)).await.expect("the table is there");
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        // One that stays costs a few kilobytes under `target`.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[tokio::test]
+async fn reads_go_on_while_somebody_else_holds_the_write_lock() {
+    let app = TestApp::with(&[("DATABASE_STATEMENT_TIMEOUT_MS", "200")]).await;
+    let id = app.create(ITEMS, "ada@example.org").await.json(201)["id"].clone();
+    app.database.cut().await;
+    app.create(ITEMS, "bob@example.org").await.problem(503);
+    let item = app.read(ITEMS, id.as_str().expect("text")).await.json(200);
+    assert_eq!(app.list(ITEMS, "").await.json(200)["items"], json!([item]));
+}
+
+#[tokio::test]
+async fn a_lock_that_another_process_holds_counts_as_busy() {
+    let app = TestApp::with(&[("DATABASE_STATEMENT_TIMEOUT_MS", "200")]).await;
+    app.database.cut().await;
+    app.create(ITEMS, "ada@example.org").await.problem(503);
+    let metrics = app.metrics().await;
+    let busy = [("db_operation_name", "INSERT"), ("error_type", "busy")];
+    assert_eq!(metrics.sum("db_client_operation_duration_seconds_count", &busy), 1.0);
+    assert_eq!(metrics.sum("dependency_requests_total", &[("outcome", "timeout")]), 1.0);
+}
+
+#[tokio::test]
+async fn a_write_whose_client_has_gone_waits_for_the_lock_and_is_done() {
+    let app = TestApp::start().await;
+    app.database.cut().await;
+    let mut client = app.connect().await;
+    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nX-Request-Id: gone");
+    let body = r#"{"email":"ada@example.org","name":"Ada"}"#;
+    let length = format!("Content-Length: {}", body.len());
+    client.send(&format!("{head}\r\n{length}\r\n{JSON}\r\n\r\n{body}")).await;
+    app.until_metric("db_client_connection_pending_requests", &[], 1.0).await;
+    drop(client);
+    assert_eq!(app.log.request("gone").await["status"], 499);
+
+    app.database.restore().await;
+    let stored = async || {
+        let items = app.list(ITEMS, "").await.json(200)["items"].clone();
+        (items[0]["email"] == "ada@example.org").then_some(())
+    };
+    eventually("the write is done", stored).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_its_time_is_waited_for() {
+    let app = TestApp::start().await;
+    app.create(ITEMS, "ada@example.org").await.json(201);
+    app.database.slow_reads(TABLE).await;
+    let page = app.list(ITEMS, "").await.json(200);
+    assert_eq!(page["items"][0]["email"], "ada@example.org");
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_interrupted_and_its_connection_freed() {
+    let variables = [("DATABASE_MAX_CONNECTIONS", "1"), ("DATABASE_STATEMENT_TIMEOUT_MS", "100")];
+    let app = TestApp::with(&variables).await;
+    app.create(ITEMS, "ada@example.org").await.json(201);
+    app.database.endless_reads(TABLE).await;
+    for _ in 0..2 {
+        let answer = app.list(ITEMS, "").await;
+        answer.problem(503);
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    let metrics = app.metrics().await;
+    let interrupted = [("db_operation_name", "SELECT"), ("error_type", "statement_timeout")];
+    assert_eq!(metrics.sum("db_client_operation_duration_seconds_count", &interrupted), 2.0);
+    // Nobody repeats what is already too slow.
+    assert_eq!(metrics.sum("dependency_retries_total", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn a_request_that_finds_no_free_connection_does_not_wait_for_long() {
+    let variables = [("DATABASE_MAX_CONNECTIONS", "1"), ("DATABASE_ACQUIRE_TIMEOUT_MS", "100")];
+    let app = TestApp::with(&variables).await;
+    app.create(ITEMS, "ada@example.org").await.json(201);
+    app.database.endless_reads(TABLE).await;
+    let mut first = app.connect().await;
+    first.send(&format!("GET {ITEMS} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
+    let readers = ("db_client_connection_pool_name", "readers");
+    let used = [readers, ("db_client_connection_state", "used")];
+    app.until_metric("db_client_connection_count", &used, 1.0).await;
+
+    let answer = app.list(ITEMS, "").await;
+    answer.problem(503);
+    assert_eq!(answer.header("retry-after"), "1");
+    let metrics = app.metrics().await;
+    assert_eq!(metrics.sum("db_client_connection_timeouts_total", &[readers]), 1.0);
+    assert_eq!(metrics.sum("db_client_connection_max", &[readers]), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_services_that_write_to_one_file_take_turns() {
+    let one = TestApp::start().await;
+    let two = TestApp::on(Arc::clone(&one.database), &[]).await.expect("the service starts");
+    // Under a key, a write begins with a read.
+    let create = async |n: usize| {
+        let app = [&one, &two][n % 2];
+        let email = format!("{n}@example.org");
+        app.create_with_key(ITEMS, &email, &n.to_string()).await.json(201)
+    };
+    join_all((0..20).map(create)).await;
+    let items = one.list(ITEMS, "limit=100").await.json(200)["items"].clone();
+    assert_eq!(items.as_array().expect("items").len(), 20);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_made_is_named() {
+    let database = TestDatabase::create().await;
+    let file = database.directory.join("file");
+    std::fs::write(&file, "not a directory").expect("a file");
+    let url = format!("sqlite://{}/test.db", file.display());
+    let started = TestApp::on(database.into(), &[("DATABASE_URL", &url)]).await;
+    let error = causes(&started.err().expect("it cannot start"));
+    assert!(error.contains("DATABASE_URL"), "{error}");
+    assert!(error.contains(&file.display().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named() {
+    let database = TestDatabase::create().await;
+    std::fs::write(database.file(), "no database").expect("a file");
+    let started = TestApp::on(database.into(), &[]).await;
+    let error = causes(&started.err().expect("it cannot start"));
+    assert!(error.contains("DATABASE_URL") && error.contains("test.db"), "{error}");
+    assert!(error.contains("file is not a database"), "{error}");
+}

@@ -1,0 +1,87 @@
+//! Shows the metrics to Prometheus, on a port of its own: an overloaded or
+//! draining service can still be scraped, and `/metrics` is not for clients.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+
+use super::Signals;
+use crate::config::Env;
+use crate::server::{Server, Timeouts};
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Scrapers are few and near; what takes longer is no scraper.
+const TIMEOUTS: Timeouts =
+    Timeouts { header: Duration::from_secs(10), write: Duration::from_secs(10) };
+
+/// A scrape under way when the service stops may finish, briefly.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Where to show metrics.
+#[derive(Clone)]
+pub struct Settings {
+    /// `ADMIN_ADDR`: where `/metrics` is served.
+    pub addr: SocketAddr,
+}
+
+impl Settings {
+    /// Reads `ADMIN_ADDR`.
+    pub fn read(env: &mut Env) -> Settings {
+        Settings { addr: env.parse("ADMIN_ADDR", SocketAddr::from(([0, 0, 0, 0], 9090))) }
+    }
+}
+
+/// The admin server, bound.
+pub struct Exporter {
+    server: Server,
+    router: Router,
+}
+
+impl Exporter {
+    /// Binds the admin address.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken or not ours to take.
+    pub async fn start(settings: &Settings, signals: Signals) -> io::Result<Exporter> {
+        let addr = settings.addr;
+        let server = Server::bind(addr, TIMEOUTS).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on ADMIN_ADDR, {addr}: {error}"))
+        })?;
+        tracing::info!(addr = %server.local_addr()?, "serving /metrics");
+        let router = Router::new().route("/metrics", get(scrape)).with_state(signals);
+        Ok(Exporter { server, router })
+    }
+
+    /// The admin address that is bound.
+    ///
+    /// # Errors
+    ///
+    /// The operating system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.server.local_addr()
+    }
+
+    /// Serves until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        self.server.run(self.router, stop, DRAIN_TIMEOUT).await;
+    }
+}
+
+async fn scrape(State(signals): State<Signals>) -> Response {
+    match signals.metrics.encode(&signals.gauges.read()) {
+        Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "cannot encode the metrics");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
