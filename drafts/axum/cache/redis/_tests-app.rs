@@ -1,1 +1,0 @@
-    environment.extend(crate::cache::variables());

@@ -1,1 +1,0 @@
-        process.envs(crate::cache::variables());
