@@ -1,6 +1,6 @@
 //! Generated projects, used as their owners use them: built locked, linted, tested by their own tests, started and
 //! talked to over HTTP. A test here is a promise and the combination of options that keeps it:
-//! `cargo test --test generated -- sqlite+memory+prometheus`, `cargo test --test generated -- stale`.
+//! `cargo test --test generated -- sqlite+memory+prometheus`, `cargo test --test generated -- half_a_body`.
 //!
 //! Dependencies are compiled once for all projects, under `target/tmp/generated` or `$GENERATED_TARGET_DIR`.
 
