@@ -17,6 +17,9 @@ const MIN_RESOURCE: usize = 2;
 /// What a project's name says beside the name of what it serves.
 const SUFFIXES: &[&str] = &["api", "service", "svc", "server"];
 
+/// The name of every project that is made only to be resolved, measured or verified.
+pub const SAMPLE: &str = "things-api";
+
 /// The answers that a rendering starts from.
 #[derive(Debug, Clone)]
 pub struct Answers {
@@ -29,6 +32,15 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// Those of a project that nobody keeps, for the sake of its options.
+    pub fn sample(options: &[(String, String)]) -> Result<Answers, Refusal> {
+        Ok(Answers {
+            name: ProjectName::parse(SAMPLE, Taken::default())?,
+            options: options.to_vec(),
+            resources: vec![ResourceName::parse("things", Taken::default())?],
+        })
+    }
+
     /// Each choice with its option.
     pub fn chosen(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options

@@ -2,18 +2,31 @@
 //! pricing dependencies need, and on finished projects.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use toml_edit::DocumentMut;
+
+use crate::interrupt;
 
 /// The parts of a manifest that name a project's own files, which a stub does not have.
 const TARGETS: &[&str] = &["lib", "bin", "test", "bench", "example"];
 
 /// How often a build is timed.
 const BUILDS: usize = 2;
+
+/// How often to look whether cargo is done: seldom enough to cost nothing, often enough not to be noticed.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How much of what cargo said is shown where it failed.
+const SHOWN_LINES: usize = 60;
 
 /// A project that has dependencies and no code.
 pub struct Stub {
@@ -78,24 +91,7 @@ impl Stub {
     /// The number of crates that `cargo build` compiles under this lock.
     pub fn count_crates(&self, lock: &str) -> Result<i64> {
         self.write_lock(lock)?;
-        let arguments = [
-            "tree",
-            "--locked",
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ];
-        let tree = run(&mut cargo(self.directory.path(), &arguments))?;
-        // A line is `NAME vVERSION`, with a note after it for a macro and for a crate that stood before.
-        let crates: BTreeSet<_> = tree
-            .lines()
-            .skip(1)
-            .map(|line| line.split(' ').take(2).collect::<Vec<_>>())
-            .collect();
-        Ok(i64::try_from(crates.len())?)
+        count_crates(self.directory.path())
     }
 
     /// The CPU seconds of a `cargo build` under this lock that finds nothing compiled: the fewest of some, since
@@ -139,6 +135,139 @@ impl Stub {
             self.directory.path().join("Cargo.lock"),
         )?)
     }
+}
+
+/// The number of crates that `cargo build` compiles for the project at `root`, itself left out.
+pub fn count_crates(root: &Path) -> Result<i64> {
+    let arguments = [
+        "tree",
+        "--locked",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    let tree = run(&mut cargo(root, &arguments))?;
+    // A line is `NAME vVERSION`, with a note after it for a macro and for a crate that stood before.
+    let crates: BTreeSet<_> = tree
+        .lines()
+        .skip(1)
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>())
+        .collect();
+    Ok(i64::try_from(crates.len())?)
+}
+
+/// A finished project that is compiled, linted and tested; what cargo says goes into a log.
+#[derive(Debug)]
+pub struct Project {
+    root: PathBuf,
+    log: PathBuf,
+    variables: Vec<(String, OsString)>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct End {
+    /// Whether it did what it was to do.
+    pub is_success: bool,
+    /// What it printed for programs.
+    pub stdout: String,
+    /// Where it begins in the log.
+    from: usize,
+}
+
+impl Project {
+    /// The project at `root`, compiled in `target` as where nobody debugs: a log of its own, and `variables` for its
+    /// tests.
+    pub fn new(
+        root: &Path,
+        target: &Path,
+        log: PathBuf,
+        variables: Vec<(String, OsString)>,
+    ) -> Result<Project> {
+        fs_err::write(&log, "")?;
+        let settings = [
+            ("CARGO_TARGET_DIR", target.as_os_str()),
+            ("CARGO_INCREMENTAL", "0".as_ref()),
+            ("CARGO_PROFILE_DEV_DEBUG", "0".as_ref()),
+            ("CARGO_TERM_COLOR", "never".as_ref()),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(Project {
+            root: root.to_owned(),
+            log,
+            variables: settings.into_iter().chain(variables).collect(),
+        })
+    }
+
+    /// Runs cargo with these words to its end, or until a signal comes.
+    pub fn run(&self, words: &str) -> Result<End> {
+        let mut log = File::options().append(true).open(&self.log)?;
+        writeln!(log, "$ cargo {words}")?;
+        let from = usize::try_from(log.metadata()?.len())?;
+        let mut stdout = tempfile::tempfile()?;
+        let words: Vec<_> = words.split(' ').collect();
+        let mut child = cargo(&self.root, &words)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(if is_for_programs(&words) {
+                stdout.try_clone()?
+            } else {
+                log.try_clone()?
+            })
+            .stderr(log)
+            .spawn()
+            .context("`cargo` can't be started")?;
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if let Err(interrupted) = interrupt::check() {
+                child.kill()?;
+                child.wait()?;
+                return Err(interrupted.into());
+            }
+            thread::sleep(LOOK);
+        };
+        interrupt::check()?;
+        stdout.rewind()?;
+        Ok(End {
+            is_success: status.success(),
+            stdout: std::io::read_to_string(stdout)?,
+            from,
+        })
+    }
+
+    /// Adds to the log what a program printed for programs, made readable.
+    pub fn note(&self, text: &str) -> Result<()> {
+        Ok(File::options()
+            .append(true)
+            .open(&self.log)?
+            .write_all(text.as_bytes())?)
+    }
+
+    /// The last that a command said, and where all of it is.
+    pub fn said(&self, end: &End) -> Result<String> {
+        let log = fs_err::read(&self.log)?;
+        let said = String::from_utf8_lossy(log.get(end.from..).unwrap_or_default()).into_owned();
+        let lines: Vec<&str> = said.trim_end().lines().collect();
+        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        let left_out = match lines.len() - shown.len() {
+            0 => String::new(),
+            left_out => format!("[{left_out} lines before]\n"),
+        };
+        let log = self.log.display();
+        Ok(format!(
+            "{left_out}{}\nhelp: all of it is in `{log}`",
+            shown.join("\n")
+        ))
+    }
+}
+
+fn is_for_programs(words: &[&str]) -> bool {
+    words.contains(&"--message-format=json")
 }
 
 /// Builds the finished project at `root` for release and answers the size of its binary `name`.

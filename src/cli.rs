@@ -11,9 +11,10 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::preset::{Choice, Preset};
+use crate::preset::{Choice, ChoiceOption, Preset};
 use crate::refusal::{Refusal, list};
 use crate::source;
+use crate::verify::Level;
 
 /// Generates production-ready Rust services that you are glad to own.
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Makes a new project.
     New(New),
+    /// Proves combinations of a preset's options: generates, compiles, lints and tests them.
+    Verify(Verify),
     /// Maintains a preset: for the authors of presets.
     #[command(subcommand)]
     Preset(PresetCommand),
@@ -61,6 +64,44 @@ pub struct New {
     /// The options that flags gave, by the choice's name.
     #[arg(skip)]
     pub options: BTreeMap<String, String>,
+}
+
+/// What `scaffold verify` was asked for.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The preset: a built-in one, or a directory.
+    #[arg(long, default_value = source::DEFAULT)]
+    pub preset: String,
+    /// Which combinations; all of them, where nothing says less.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How far to take each of them.
+    #[arg(long, value_enum, default_value = "check")]
+    pub level: Level,
+    /// Skips a combination whose tests need a server that can't be reached, instead of failing it.
+    #[arg(long)]
+    pub skip_unreachable: bool,
+    /// Where to compile [default: below the user's cache directory].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub build_dir: Option<PathBuf>,
+    /// Who reads the answer: a table for people, JSON for programs, both on stdout.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Which combinations to verify.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct Selection {
+    /// Every combination of options.
+    #[arg(long)]
+    pub all: bool,
+    /// So few combinations that every two options still stand together in one of them.
+    #[arg(long)]
+    pub pairs: bool,
+    /// Only combinations with these options; of one choice, with any of those named.
+    #[arg(long, value_name = "CHOICE=OPTION", num_args = 1.., value_delimiter = ',')]
+    pub only: Vec<String>,
 }
 
 /// Who reads the answer.
@@ -98,6 +139,8 @@ pub enum PresetCommand {
 pub enum Request {
     /// `scaffold new`, with the preset that its flags belong to.
     New(Box<New>, Box<Preset>),
+    /// `scaffold verify`, with the preset that it verifies.
+    Verify(Box<Verify>, Box<Preset>),
     /// `scaffold preset`.
     Preset(PresetCommand),
 }
@@ -110,6 +153,14 @@ pub fn parse(args: Vec<OsString>) -> Result<Request> {
     let command = Cli::command().mut_subcommand("new", |new| {
         new.next_help_heading(format!("Choices of the preset `{}`", preset.name))
             .args(flags)
+    });
+    let options = preset.choices.iter().flat_map(|choice| {
+        let option = |option: &ChoiceOption| format!("{}={}", choice.name, option.name);
+        choice.options.iter().map(option)
+    });
+    let only = PossibleValuesParser::new(options.map(PossibleValue::new));
+    let command = command.mut_subcommand("verify", |verify| {
+        verify.mut_arg("only", |arg| arg.value_parser(only))
     });
     let mut matches = command
         .try_get_matches_from(&args)
@@ -127,6 +178,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Request> {
             }
             Ok(Request::New(Box::new(new), Box::new(preset)))
         }
+        Command::Verify(args) => Ok(Request::Verify(Box::new(args), Box::new(preset))),
         Command::Preset(command) => Ok(Request::Preset(command)),
     }
 }

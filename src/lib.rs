@@ -17,11 +17,13 @@ pub mod git;
 pub mod interrupt;
 pub mod record;
 pub mod source;
+pub mod verify;
 pub mod workspace;
 
 // The core.
 pub mod render;
 
+pub mod combinations;
 pub mod merge;
 pub mod overlay;
 pub mod plan;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     match cli::parse(env::args_os().collect())? {
         Request::New(args, preset) => commands::new::run(&args, &preset),
+        Request::Verify(args, preset) => commands::verify::run(&args, &preset),
         Request::Preset(PresetCommand::Lock { directory, update }) => {
             commands::preset::lock(&directory, update)
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use anyhow::{Context, Result, bail, ensure};
+use http::Uri;
 use serde::Deserialize;
 
 use crate::answers::{Answers, ProjectName, ResourceName, Taken};
@@ -64,7 +65,7 @@ pub struct Choice {
 }
 
 /// One answer to a choice.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChoiceOption {
     /// What users type, and the name of the layer's directory.
@@ -74,6 +75,22 @@ pub struct ChoiceOption {
     /// Shell commands to run before the project's first `cargo run`.
     #[serde(default)]
     pub next: Vec<String>,
+    /// The server that the tests of a project with it talk to.
+    pub server: Option<Server>,
+}
+
+/// A server that tests need, and that whoever runs them has to start.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// What people call it, such as `PostgreSQL`.
+    pub name: String,
+    /// The variable that says where it is, such as `TEST_DATABASE_URL`.
+    pub variable: String,
+    /// Where it is if that is not set: a URL with a port.
+    pub default: String,
+    /// The shell command that starts one.
+    pub start: String,
 }
 
 /// Names that a preset's own modules, routes and columns already use.
@@ -183,22 +200,12 @@ impl Preset {
         )?)
     }
 
-    /// Every combination of options, one of each choice: what there is to verify.
-    pub fn combinations(&self) -> Vec<Vec<(String, String)>> {
-        self.choices
-            .iter()
-            .fold(vec![Vec::new()], |combinations, choice| {
-                let with = |combination: &Vec<(String, String)>| {
-                    let options = choice
-                        .options
-                        .iter()
-                        .map(|option| (choice.name.clone(), option.name.clone()));
-                    options
-                        .map(|option| [combination.clone(), vec![option]].concat())
-                        .collect::<Vec<_>>()
-                };
-                combinations.iter().flat_map(with).collect()
-            })
+    /// The servers that the tests of a project with these options talk to.
+    pub fn servers(&self, options: &[(String, String)]) -> Vec<&Server> {
+        let of = |(choice, option): &(String, String)| {
+            self.choice(choice)?.option(option)?.server.as_ref()
+        };
+        options.iter().filter_map(of).collect()
     }
 
     /// The commands that lead from a new project to a service that answers.
@@ -275,6 +282,11 @@ impl Preset {
                     "the option `{}` of `{name}` stands twice",
                     option.name
                 );
+                if let Some(server) = &option.server {
+                    server.address(&server.default).with_context(|| {
+                        format!("the default server of `{name}={}`", option.name)
+                    })?;
+                }
             }
             let default = &choice.default;
             ensure!(
@@ -306,6 +318,24 @@ impl Preset {
             }
         }
         Ok(())
+    }
+}
+
+impl Server {
+    /// The host and the port of a URL; a port that it does not have is that of the default.
+    pub fn address(&self, url: &str) -> Result<(String, u16)> {
+        let parse = |url: &str| -> Result<(String, Option<u16>)> {
+            // Not the URL itself, which may hold a password.
+            let uri: Uri = url.parse().ok().context("it is not a URL")?;
+            let host = uri.host().context("it names no host")?;
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            Ok((host.to_owned(), uri.port_u16()))
+        };
+        let (host, port) = parse(url)?;
+        match port {
+            Some(port) => Ok((host, port)),
+            None => Ok((host, parse(&self.default)?.1.context("it names no port")?)),
+        }
     }
 }
 

@@ -98,7 +98,8 @@ impl Report<'_> {
     }
 }
 
-fn print_json(value: &Value) -> Result<()> {
+/// Prints a value for programs.
+pub fn print_json(value: &Value) -> Result<()> {
     match writeln!(io::stdout(), "{value:#}") {
         // Whoever read it has had enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

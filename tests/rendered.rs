@@ -8,7 +8,7 @@ use std::process::Command;
 use scaffold::answers::{Answers, ResourceName};
 use scaffold::preset::Preset;
 use scaffold::tree::Tree;
-use scaffold::{disk, render, source};
+use scaffold::{combinations, disk, render, source};
 use semver::{Version, VersionReq};
 use tempfile::TempDir;
 use toml::Value;
@@ -53,7 +53,7 @@ fn accounts(preset: &Preset, options: &[(String, String)]) -> Tree {
 #[test]
 fn every_dependency_is_used() {
     let preset = preset();
-    for options in preset.combinations() {
+    for options in combinations::all(&preset.choices) {
         let tree = accounts(&preset, &options);
         let manifest: toml::Table = tree.get("Cargo.toml").unwrap().parse().unwrap();
         let places: [(&str, &[&str]); 3] = [
@@ -88,7 +88,7 @@ fn every_dependency_is_used() {
 #[test]
 fn the_lock_holds_what_the_manifest_asks_for() {
     let preset = preset();
-    for options in preset.combinations() {
+    for options in combinations::all(&preset.choices) {
         let tree = accounts(&preset, &options);
         let table = |path| tree.get(path).unwrap().parse::<toml::Table>().unwrap();
         let (manifest, lock) = (table("Cargo.toml"), table("Cargo.lock"));
@@ -149,7 +149,7 @@ fn names(code: &str, word: &str) -> bool {
 fn code_is_formatted_whatever_the_names_are() {
     let preset = preset();
     let mut checked = HashSet::new();
-    for options in preset.combinations() {
+    for options in combinations::all(&preset.choices) {
         for (index, resource) in resources(&preset).enumerate() {
             let name = PROJECTS[index % PROJECTS.len()];
             let what = format!("`{name}` with `{}` and {options:?}", resource.plural());

@@ -2,3 +2,4 @@
 
 pub mod new;
 pub mod preset;
+pub mod verify;

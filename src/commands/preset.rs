@@ -7,26 +7,23 @@ use std::slice;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::answers::{Answers, ProjectName, ResourceName, Taken};
+use crate::answers::{Answers, SAMPLE};
 use crate::cargo::{self, Stub};
 use crate::lock::{self, Chosen, Resolved};
 use crate::preset::{Choice, LOCK_TABLE, NONE, Preset};
 use crate::prices::{PRICES, Price, Prices};
 use crate::{disk, render, source};
 
-/// The name of every project that is made only to be resolved or measured.
-const NAME: &str = "things-api";
-
 /// Makes the lock table of the preset in `directory`. A version that it holds already moves only for `update`.
 pub fn lock(directory: &Path, update: bool) -> Result<()> {
     let preset = load(directory)?;
 
     let everything: Vec<Chosen> = preset.choices.iter().flat_map(named_options).collect();
-    let everything = answers(&everything)?;
+    let everything = Answers::sample(&everything)?;
     let all = stub(&preset, &everything.options)?;
     let superset = match preset.lock_table()? {
         Some(table) if !update => {
-            all.resolve_from(&table.lockfile(NAME, &everything.chosen().collect::<Vec<_>>()))?
+            all.resolve_from(&table.lockfile(SAMPLE, &everything.chosen().collect::<Vec<_>>()))?
         }
         _ => all.resolve()?,
     };
@@ -149,7 +146,7 @@ fn swapped(project: &[Chosen], option: &Chosen) -> Vec<Chosen> {
 
 /// The `Cargo.toml` of a project with these options.
 fn manifest(preset: &Preset, options: &[Chosen]) -> Result<String> {
-    render::render_manifest(preset, &answers(options)?)
+    render::render_manifest(preset, &Answers::sample(options)?)
 }
 
 /// A project without code, which has the dependencies that these options bring.
@@ -162,8 +159,8 @@ fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
     let table = preset.lock_table()?.with_context(|| {
         format!("the preset has no `{LOCK_TABLE}`\nhelp: `scaffold preset lock` makes it")
     })?;
-    let answers = answers(options)?;
-    let lock = table.lockfile(NAME, &answers.chosen().collect::<Vec<_>>());
+    let answers = Answers::sample(options)?;
+    let lock = table.lockfile(SAMPLE, &answers.chosen().collect::<Vec<_>>());
     let stub = stub(preset, options)?;
     let price = Price {
         crates: stub.count_crates(&lock)?,
@@ -181,19 +178,13 @@ fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
 /// The size of the finished binary of a project with these options.
 fn binary_bytes(preset: &Preset, options: &[Chosen], target: &Path) -> Result<i64> {
     let project = TempDir::new()?;
-    disk::write(&render::render(preset, &answers(options)?)?, project.path())?;
-    let bytes = cargo::release_bytes(project.path(), NAME, target)?;
+    disk::write(
+        &render::render(preset, &Answers::sample(options)?)?,
+        project.path(),
+    )?;
+    let bytes = cargo::release_bytes(project.path(), SAMPLE, target)?;
     eprintln!("{}: {bytes} bytes", describe(options));
     Ok(bytes)
-}
-
-fn answers(options: &[Chosen]) -> Result<Answers> {
-    let resources = vec![ResourceName::parse("things", Taken::default())?];
-    Ok(Answers {
-        name: ProjectName::parse(NAME, Taken::default())?,
-        options: options.to_vec(),
-        resources,
-    })
 }
 
 fn describe(options: &[Chosen]) -> String {

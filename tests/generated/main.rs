@@ -2,6 +2,8 @@
 //! talked to over HTTP. A test here is a promise and the combination of options that keeps it:
 //! `cargo test --test generated -- sqlite+memory+prometheus`, `cargo test --test generated -- half_a_body`.
 //!
+//! What needs a server, such as a database or a Prometheus, is ignored unless asked for: `-- --ignored`.
+//!
 //! Dependencies are compiled once for all projects, under `target/tmp/generated` or `$GENERATED_TARGET_DIR`.
 
 mod checks;
@@ -9,15 +11,19 @@ mod lock;
 mod project;
 mod promises;
 mod readme;
+mod scrape;
+mod servers;
 mod service;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Trial};
-use scaffold::source;
+use scaffold::preset::Server;
+use scaffold::{combinations, source};
 
 use crate::project::Project;
+use crate::servers::Servers;
 use crate::service::Service;
 
 fn main() {
@@ -37,22 +43,55 @@ fn trials() -> Vec<Trial> {
         "preset::making_its_lock_table_anew_changes_nothing",
         lock,
     )];
-    for options in preset.combinations() {
-        let name: Vec<_> = options.iter().map(|(_, option)| option.as_str()).collect();
+    for options in combinations::all(&preset.choices) {
+        let name = combinations::name(&options);
+        let servers: Vec<Server> = preset.servers(&options).into_iter().cloned().collect();
         let flags = options
             .iter()
             .map(|(choice, option)| format!("--{choice}={option}"))
             .collect();
-        let subject = Subject::new("accounts-api", flags, "/v1/accounts");
-        trials.extend(subject.trials(&name.join("+"), &[checks::ALL, &promises::of(&options)]));
+        let needs_servers = !servers.is_empty();
+        let subject = Subject::new("accounts-api", flags, servers, "/v1/accounts");
+        let promises = promises::of(&options);
+        if needs_servers {
+            // What cargo says of it, `scaffold verify` proves.
+            let trials_of = subject.trials(&name, &[&promises]);
+            trials.extend(
+                trials_of
+                    .into_iter()
+                    .map(|trial| trial.with_ignored_flag(true)),
+            );
+        } else {
+            trials.extend(subject.trials(&name, &[checks::ALL, &promises]));
+        }
+    }
+    for (cache, checks) in [
+        ("memory", [scrape::ALL, scrape::RULES].concat()),
+        ("redis", scrape::RULES.to_vec()),
+        ("none", scrape::RULES.to_vec()),
+    ] {
+        let flags = vec![
+            "--observability=prometheus".to_owned(),
+            format!("--cache={cache}"),
+        ];
+        let subject = Subject::new("accounts-api", flags, Vec::new(), "/v1/accounts");
+        let trials_of = subject.trials(&format!("prometheus+{cache}"), &[&checks]);
+        trials.extend(
+            trials_of
+                .into_iter()
+                .map(|trial| trial.with_ignored_flag(true)),
+        );
     }
     for (name, flags, path) in AWKWARD {
         let flags = flags.iter().map(|flag| flag.to_string()).collect();
-        trials
-            .extend(Subject::new(name, flags, path).trials(name, &[checks::ALL, promises::NAMED]));
+        trials.extend(
+            Subject::new(name, flags, Vec::new(), path)
+                .trials(name, &[checks::ALL, promises::NAMED]),
+        );
     }
     trials.extend(
-        Subject::new("accounts-api", Vec::new(), "/v1/accounts").trials("readme", &[readme::ALL]),
+        Subject::new("accounts-api", Vec::new(), Vec::new(), "/v1/accounts")
+            .trials("readme", &[readme::ALL]),
     );
     trials
 }
@@ -76,6 +115,7 @@ type Check = (&'static str, fn(&Subject));
 pub struct Subject {
     name: &'static str,
     flags: Vec<String>,
+    servers: Vec<Server>,
     /// Where its resource is served.
     pub path: &'static str,
     project: OnceLock<Project>,
@@ -83,10 +123,16 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn new(name: &'static str, flags: Vec<String>, path: &'static str) -> Arc<Subject> {
+    fn new(
+        name: &'static str,
+        flags: Vec<String>,
+        servers: Vec<Server>,
+        path: &'static str,
+    ) -> Arc<Subject> {
         Arc::new(Subject {
             name,
             flags,
+            servers,
             path,
             project: OnceLock::new(),
             binary: OnceLock::new(),
@@ -120,6 +166,6 @@ impl Subject {
 
     /// Starts the service with these variables.
     pub fn start(&self, variables: &[(&str, &str)]) -> Service {
-        Service::start(self.binary(), variables)
+        Service::start(self.binary(), Servers::new(&self.servers), variables)
     }
 }

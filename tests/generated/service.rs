@@ -13,6 +13,8 @@ use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request};
 
+use crate::servers::Servers;
+
 /// As long as anything here may take that isn't slow by intent.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -23,14 +25,20 @@ pub struct Service {
     address: SocketAddr,
     admin: SocketAddr,
     agent: Agent,
+    /// They go when the process that uses them has ended.
+    servers: Servers,
 }
 
 impl Service {
-    /// Starts `binary` with nothing in its environment but these variables, and waits until it is ready.
-    pub fn start(binary: &Path, variables: &[(&str, &str)]) -> Service {
+    /// Starts `binary` with nothing in its environment but these variables and those of its servers, and waits until it
+    /// is ready.
+    pub fn start(binary: &Path, servers: Servers, variables: &[(&str, &str)]) -> Service {
         let mut command = Command::new(binary);
-        command.env_clear().envs(variables.iter().copied());
-        Service::spawn(command, free_address(), free_address())
+        command.env_clear().envs(servers.variables());
+        command.envs(variables.iter().copied());
+        let mut service = Service::spawn(command, free_address(), free_address());
+        service.servers = servers;
+        service
     }
 
     /// Starts a service with a command that leads to it, and waits until it is ready.
@@ -55,6 +63,7 @@ impl Service {
             address,
             admin,
             agent,
+            servers: Servers::default(),
         };
         service.wait_until_ready();
         service
@@ -86,6 +95,11 @@ impl Service {
 
     pub fn get(&self, path: &str) -> Answer {
         self.ask(&self.url(path))
+    }
+
+    /// Where it shows what it knows of itself.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     /// Asks the admin port.

@@ -5,6 +5,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::telemetry::trace::RequestSpan;
+
 /// One request, or one round of background work. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Context(Arc<Inner>);
@@ -12,6 +14,7 @@ pub struct Context(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     request_id: Box<str>,
+    span: RequestSpan,
     deadline: Instant,
     waits: Mutex<Vec<Waits>>,
 }
@@ -25,10 +28,20 @@ pub struct Waits {
 }
 
 impl Context {
+    /// Work that no client asked for and that has to end within `timeout` from now.
+    pub fn new(name: impl Into<Box<str>>, timeout: Duration) -> Context {
+        Context::of_request(name, RequestSpan::none(), timeout)
+    }
+
     /// A request that has to be answered within `timeout` from now.
-    pub fn new(request_id: impl Into<Box<str>>, timeout: Duration) -> Context {
+    pub fn of_request(
+        request_id: impl Into<Box<str>>,
+        span: RequestSpan,
+        timeout: Duration,
+    ) -> Context {
         Context(Arc::new(Inner {
             request_id: request_id.into(),
+            span,
             deadline: Instant::now() + timeout,
             waits: Mutex::default(),
         }))
@@ -37,6 +50,11 @@ impl Context {
     /// The id that the client sent, or the one that it was given.
     pub fn request_id(&self) -> &str {
         &self.0.request_id
+    }
+
+    /// The span that everything done for the request belongs to.
+    pub fn span(&self) -> &RequestSpan {
+        &self.0.span
     }
 
     /// When the answer is due.

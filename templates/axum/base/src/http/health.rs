@@ -23,7 +23,8 @@ struct Inner {
 
 impl Health {
     /// A service that is ready, and tells how these dependencies do.
-    pub fn new(dependencies: Vec<Dependency>) -> Health {
+    pub fn new(dependencies: impl IntoIterator<Item = Dependency>) -> Health {
+        let dependencies = dependencies.into_iter().collect();
         Health(Arc::new(Inner { draining: AtomicBool::new(false), dependencies }))
     }
 

@@ -26,12 +26,12 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 use uuid::Uuid;
 
 use super::problem::Problem;
 use crate::context::Context;
-use crate::telemetry::log::{Log, RequestLine};
+use crate::telemetry::line::RequestLine;
+use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{RequestEnd, Route};
 
@@ -93,7 +93,7 @@ impl Stack {
             let _permit = permit;
             next.run(request).await
         };
-        let handler = handler.in_current_span();
+        let handler = context.span().around(handler);
         let deadline = context.deadline().into();
         let outcome = if reads_only {
             timeout_at(deadline, AssertUnwindSafe(handler).catch_unwind()).await
@@ -126,17 +126,13 @@ pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next)
         }
     }
     let request_id = request_id(request.headers());
-    let context = Context::new(request_id, stack.0.request_timeout);
-    let mut record = Record::start(&stack, &request, context.clone());
-    let span = tracing::info_span!(
-        "request",
-        request_id = context.request_id(),
-        method = record.method,
-        route = record.route.as_str(),
-    );
+    let route = Route::new(request.extensions().get::<MatchedPath>().cloned());
+    let span = stack.0.log.request_span(&request_id, &request, &route);
+    let context = Context::of_request(request_id, span, stack.0.request_timeout);
+    let mut record = Record::start(&stack, &request, route, context.clone());
     request.extensions_mut().insert(context.clone());
 
-    let mut response = stack.serve(&context, request, next).instrument(span).await;
+    let mut response = context.span().around(stack.serve(&context, request, next)).await;
 
     Problem::write(&mut response, context.request_id());
     if let Ok(id) = HeaderValue::from_str(context.request_id()) {
@@ -171,14 +167,14 @@ struct Record {
 }
 
 impl Record {
-    fn start(stack: &Stack, request: &Request, context: Context) -> Record {
+    fn start(stack: &Stack, request: &Request, route: Route, context: Context) -> Record {
         stack.0.metrics.request_started();
         Record {
             stack: stack.clone(),
             context,
             started: Instant::now(),
             method: method(request.method()),
-            route: Route::new(request.extensions().get::<MatchedPath>().cloned()),
+            route,
             path: request.uri().path().into(),
             status: CLIENT_CLOSED_REQUEST,
             error_type: Some("client_disconnected"),
@@ -206,14 +202,13 @@ impl Drop for Record {
             duration,
         });
         self.stack.0.log.request(&RequestLine {
-            request_id: self.context.request_id(),
+            context: &self.context,
             method: self.method,
-            route: self.route.as_str(),
+            route: &self.route,
             path: &self.path,
             status: self.status,
             error_type: self.error_type,
             duration,
-            waits: &self.context.waits(),
         });
     }
 }

@@ -156,6 +156,7 @@ impl Dependency {
         let operation = Operation { system: self.0.system, name, collection };
         let error_type = result.as_ref().err().map(CallError::error_type);
         self.0.metrics.operation(operation, error_type, time);
+        context.span().called(operation, error_type, time);
         result
     }
 

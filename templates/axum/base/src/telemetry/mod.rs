@@ -1,12 +1,15 @@
 //! How the service shows how it is doing: [`log`] for what happened, one line a
-//! request; [`metrics`] for how often and how long; [`exporter`] for whoever
-//! reads them. Nothing here is global: whoever counts was handed what to count
-//! with.
+//! request; [`trace`] for what belongs to which request; [`metrics`] for how
+//! often and how long; [`exporter`] for whoever reads them. Nothing here is
+//! global: whoever counts was handed what to count with.
 
+pub mod buffer;
 pub mod exporter;
+pub mod line;
 pub mod log;
 pub mod metrics;
 pub mod saturation;
+pub mod trace;
 
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
@@ -32,9 +35,14 @@ impl Route {
         Route(matched)
     }
 
+    /// As the router has it.
+    pub fn matched(&self) -> Option<&str> {
+        self.0.as_ref().map(MatchedPath::as_str)
+    }
+
     /// As the router has it, `unmatched` for none.
     pub fn as_str(&self) -> &str {
-        self.0.as_ref().map_or("unmatched", MatchedPath::as_str)
+        self.matched().unwrap_or("unmatched")
     }
 }
 

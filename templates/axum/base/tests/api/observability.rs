@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::app::TestApp;
+use crate::database::TestDatabase;
+use crate::process::Process;
 use crate::{ITEMS, TABLE};
 
 const REQUESTS: &str = "http_server_request_duration_seconds_count";
@@ -141,6 +143,25 @@ async fn every_call_of_the_database_is_counted_by_what_it_did() {
     let failed = metrics.sum("dependency_requests_total", &all)
         - metrics.sum("dependency_requests_total", &answered);
     assert_eq!(failed, 0.0);
+}
+
+#[tokio::test]
+async fn whoever_debugs_sees_every_call_of_the_database_and_its_request() {
+    let database = TestDatabase::create().await;
+    let mut process = Process::start("serve", &database, &[("RUST_LOG", "debug")]);
+    let addr = process.serving().await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let request = client.get(format!("http://{addr}{ITEMS}")).header("x-request-id", "debugged");
+    assert_eq!(request.send().await.expect("an answer").status(), 200);
+    let line = loop {
+        // A ping is a call, too, but of nobody's request.
+        let line = process.logged("called").await;
+        if line["collection"] == TABLE {
+            break line;
+        }
+    };
+    assert_eq!(line["name"], "SELECT");
+    assert_eq!(line["span"]["request_id"], "debugged");
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use moka::future::Cache as Entries;
 
+use super::dependency::Dependency;
 use crate::config::Env;
+use crate::context::Context;
 use crate::telemetry::metrics::Metrics;
 
 /// For how long it is remembered that there is nothing.
@@ -60,6 +62,37 @@ impl Lookup {
     }
 }
 
+/// What all caches share.
+pub struct Caches {
+    settings: Settings,
+    metrics: Metrics,
+}
+
+impl Caches {
+    pub fn new(settings: &Settings, metrics: Metrics) -> Caches {
+        Caches { settings: settings.clone(), metrics }
+    }
+
+    /// An empty cache under the name that its metrics carry.
+    pub fn cache<K, V>(&self, name: &'static str) -> Cache<K, V>
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        self.metrics.declare_cache(name);
+        let entries = Entries::builder()
+            .max_capacity(self.settings.max_entries)
+            .expire_after(Ttl(self.settings.ttl))
+            .build();
+        Cache { name, entries, removals: AtomicU64::new(0), metrics: self.metrics.clone() }
+    }
+
+    /// None: what is in this process is not called.
+    pub fn dependency(&self) -> Option<Dependency> {
+        None
+    }
+}
+
 /// Values by key, `None` where there is known to be nothing.
 pub struct Cache<K, V> {
     name: &'static str,
@@ -75,23 +108,15 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// An empty cache under the name that its metrics carry.
-    pub fn new(name: &'static str, settings: &Settings, metrics: Metrics) -> Cache<K, V> {
-        metrics.declare_cache(name);
-        let entries = Entries::builder()
-            .max_capacity(settings.max_entries)
-            .expire_after(Ttl(settings.ttl))
-            .build();
-        Cache { name, entries, removals: AtomicU64::new(0), metrics }
-    }
-
-    /// The value of `key`, from `load` where it is not cached.
+    /// The value of `key`, from `load` where it is not cached. It takes no call
+    /// to look, and so none of the request's time.
     ///
     /// # Errors
     ///
     /// That of `load`; it is not remembered.
     pub async fn get_or_load<E>(
         &self,
+        _context: &Context,
         key: K,
         load: impl Future<Output = Result<Option<V>, E>>,
     ) -> Result<Option<Arc<V>>, E>
@@ -123,7 +148,7 @@ where
     }
 
     /// Forgets `key`; to be called after what it stands for has changed.
-    pub async fn remove(&self, key: &K) {
+    pub async fn remove(&self, _context: &Context, key: &K) {
         self.removals.fetch_add(1, SeqCst);
         self.entries.invalidate(key).await;
     }
@@ -150,9 +175,10 @@ impl<K, V> Expiry<K, Option<V>> for Ttl {
 mod tests {
     use super::*;
 
-    fn cache() -> Arc<Cache<u32, &'static str>> {
+    fn cache() -> (Arc<Cache<u32, &'static str>>, Context) {
         let settings = Settings { ttl: Duration::from_secs(60), max_entries: 10 };
-        Arc::new(Cache::new("test", &settings, Metrics::new(1)))
+        let caches = Caches::new(&settings, Metrics::new(1));
+        (Arc::new(caches.cache("test")), Context::new("test", Duration::from_secs(5)))
     }
 
     async fn never() -> Result<Option<&'static str>, ()> {
@@ -161,18 +187,19 @@ mod tests {
 
     #[tokio::test]
     async fn concurrent_misses_load_once() {
-        let cache = cache();
+        let (cache, context) = cache();
         let loads = Arc::new(AtomicU64::new(0));
         let readers: Vec<_> = (0..20)
             .map(|_| {
-                let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
+                let (cache, context) = (Arc::clone(&cache), context.clone());
+                let loads = Arc::clone(&loads);
                 tokio::spawn(async move {
                     let load = async {
                         loads.fetch_add(1, SeqCst);
                         tokio::time::sleep(Duration::from_millis(20)).await;
                         Ok::<_, ()>(Some("value"))
                     };
-                    cache.get_or_load(1, load).await
+                    cache.get_or_load(&context, 1, load).await
                 })
             })
             .collect();
@@ -184,21 +211,21 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_remembered_but_a_failure_is_not() {
-        let cache = cache();
-        assert_eq!(cache.get_or_load(1, async { Err("broken") }).await, Err("broken"));
-        assert_eq!(cache.get_or_load(1, async { Ok::<_, ()>(None) }).await, Ok(None));
-        assert_eq!(cache.get_or_load(1, never()).await, Ok(None));
+        let (cache, context) = cache();
+        assert_eq!(cache.get_or_load(&context, 1, async { Err("broken") }).await, Err("broken"));
+        assert_eq!(cache.get_or_load(&context, 1, async { Ok::<_, ()>(None) }).await, Ok(None));
+        assert_eq!(cache.get_or_load(&context, 1, never()).await, Ok(None));
     }
 
     #[tokio::test]
     async fn a_load_that_a_change_overtook_is_not_kept() {
-        let cache = cache();
+        let (cache, context) = cache();
         let load = async {
-            cache.remove(&1).await;
+            cache.remove(&context, &1).await;
             Ok::<_, ()>(Some("before"))
         };
-        assert_eq!(cache.get_or_load(1, load).await, Ok(Some(Arc::new("before"))));
+        assert_eq!(cache.get_or_load(&context, 1, load).await, Ok(Some(Arc::new("before"))));
         let load = async { Ok::<_, ()>(Some("after")) };
-        assert_eq!(cache.get_or_load(1, load).await, Ok(Some(Arc::new("after"))));
+        assert_eq!(cache.get_or_load(&context, 1, load).await, Ok(Some(Arc::new("after"))));
     }
 }

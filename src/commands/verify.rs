@@ -1,0 +1,247 @@
+//! `scaffold verify`: takes combinations of a preset through cargo, and says what became of each.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use etcetera::BaseStrategy;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+
+use crate::cli::{Format, Verify};
+use crate::combinations::{self, Combination};
+use crate::interrupt;
+use crate::preset::Preset;
+use crate::report::print_json;
+use crate::verify::{Outcome, Verified, Verifier};
+
+/// Verifies what was asked for.
+pub fn run(args: &Verify, preset: &Preset) -> Result<()> {
+    interrupt::watch()?;
+    let started = Instant::now();
+    let selected = selected(args, preset);
+    let verifier = Verifier {
+        preset,
+        preset_name: &args.preset,
+        level: args.level,
+        skips_unreachable: args.skip_unreachable,
+        build_dir: match &args.build_dir {
+            Some(directory) => env::current_dir()?.join(directory),
+            None => cache_dir()?,
+        },
+    };
+    verifier.prepare()?;
+
+    let progress = Progress::start(selected.len());
+    let mut results = Vec::new();
+    for options in &selected {
+        let name = combinations::name(options);
+        let verified = verifier.verify(options, &|step| progress.at(&name, step))?;
+        results.push(verified);
+        progress.done(&results);
+    }
+    progress.end();
+
+    match args.format {
+        Format::Human => print_table(&results)?,
+        Format::Json => print_json(&as_json(args, &results))?,
+    }
+    let [passed, failed, skipped] = count(&results);
+    let time = seconds(started.elapsed());
+    eprintln!(
+        "{} combinations: {passed} passed, {failed} failed, {skipped} skipped, {time}",
+        results.len()
+    );
+    if failed > 0 {
+        bail!("{failed} of {} combinations failed", results.len());
+    }
+    Ok(())
+}
+
+/// The combinations that the flags ask for: all of them, where none asks for less.
+fn selected(args: &Verify, preset: &Preset) -> Vec<Combination> {
+    if args.selection.pairs {
+        return combinations::pairs(&preset.choices);
+    }
+    let only: Vec<_> = args
+        .selection
+        .only
+        .iter()
+        .filter_map(|only| only.split_once('='))
+        .collect();
+    let is_meant = |(choice, option): &(String, String)| {
+        let mut of_choice = only.iter().filter(|(other, _)| other == choice).peekable();
+        of_choice.peek().is_none() || of_choice.any(|(_, other)| other == option)
+    };
+    let mut selected = combinations::all(&preset.choices);
+    selected.retain(|options| options.iter().all(is_meant));
+    selected
+}
+
+/// Where to compile if nobody says: what is there is compiled already the next time.
+fn cache_dir() -> Result<PathBuf> {
+    let base = etcetera::choose_base_strategy();
+    let base =
+        base.context("there is no home directory to keep a cache in\nhelp: say `--build-dir DIR`")?;
+    Ok(base.cache_dir().join("scaffold").join("verify"))
+}
+
+/// Where it is: a bar on a terminal, lines in a log.
+struct Progress {
+    bar: Option<ProgressBar>,
+    total: usize,
+}
+
+impl Progress {
+    fn start(total: usize) -> Progress {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total as u64);
+            let style = "{bar:24} {pos}/{len} {elapsed} {msg}";
+            bar.set_style(
+                ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()),
+            );
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Progress { bar, total }
+    }
+
+    fn at(&self, name: &str, step: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{name}: {step}"));
+        }
+    }
+
+    /// Tells of the last result; a failure with its reason, while the others go on.
+    fn done(&self, results: &[Verified]) {
+        let Some(last) = results.last() else { return };
+        let (name, time) = (combinations::name(&last.options), seconds(last.time));
+        let mut line = format!(
+            "[{}/{}] {name}: {}, {time}",
+            results.len(),
+            self.total,
+            last.outcome.verb()
+        );
+        if let Some(reason) = last.outcome.reason() {
+            line.push_str(&format!("\n{reason}"));
+        }
+        match &self.bar {
+            Some(bar) => {
+                bar.println(line);
+                bar.inc(1);
+            }
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn count(results: &[Verified]) -> [usize; 3] {
+    let mut counts = [0; 3];
+    for verified in results {
+        counts[match verified.outcome {
+            Outcome::Passed => 0,
+            Outcome::Failed(_) => 1,
+            Outcome::Skipped(_) => 2,
+        }] += 1;
+    }
+    counts
+}
+
+/// The table for people, in Markdown, so that it can go into a README as it is.
+fn print_table(results: &[Verified]) -> Result<()> {
+    let head = ["combination", "crates", "time", "warnings", "result"].map(str::to_owned);
+    let rows: Vec<[String; 5]> = std::iter::once(head)
+        .chain(results.iter().map(row))
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let mut table = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                // Numbers stand to the right.
+                match column {
+                    1..=3 => format!(" {cell:>width$} |"),
+                    _ => format!(" {cell:width$} |"),
+                }
+            });
+        table.push_str(&format!("|{}\n", cells.collect::<String>()));
+        if index == 0 {
+            let lines = widths
+                .iter()
+                .enumerate()
+                .map(|(column, width)| match column {
+                    1..=3 => format!(" {}: |", "-".repeat(width - 1)),
+                    _ => format!(" {} |", "-".repeat(*width)),
+                });
+            table.push_str(&format!("|{}\n", lines.collect::<String>()));
+        }
+    }
+    io::stdout()
+        .write_all(table.as_bytes())
+        .context("stdout can't be written")
+}
+
+fn row(verified: &Verified) -> [String; 5] {
+    [
+        combinations::name(&verified.options),
+        verified
+            .crates
+            .map_or_else(String::new, |crates| crates.to_string()),
+        seconds(verified.time),
+        verified.warnings.to_string(),
+        verified.outcome.verb().to_owned(),
+    ]
+}
+
+fn as_json(args: &Verify, results: &[Verified]) -> Value {
+    let [passed, failed, skipped] = count(results);
+    let result = |verified: &Verified| {
+        let options: Map<String, Value> = verified
+            .options
+            .iter()
+            .map(|(choice, option)| (choice.clone(), option.as_str().into()))
+            .collect();
+        json!({
+            "options": options,
+            "crates": verified.crates,
+            "seconds": verified.time.as_secs_f64(),
+            "warnings": verified.warnings,
+            "result": verified.outcome.verb(),
+            "reason": verified.outcome.reason(),
+        })
+    };
+    json!({
+        "preset": args.preset,
+        "level": args.level,
+        "combinations": results.iter().map(result).collect::<Vec<_>>(),
+        "passed": passed,
+        "failed": failed,
+        "skipped": skipped,
+    })
+}
+
+/// `0.4 s` or `41 s`.
+fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds < 9.95 {
+        true => format!("{seconds:.1} s"),
+        false => format!("{seconds:.0} s"),
+    }
+}

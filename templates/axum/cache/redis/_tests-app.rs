@@ -1,0 +1,1 @@
+    environment.extend(crate::cache::variables());

@@ -1,0 +1,1 @@
+        process.envs(crate::cache::variables());

@@ -1,0 +1,378 @@
+//! A cache in Redis, which all replicas share. It is a help and not a need: the
+//! service starts without it, and what it does not answer in time, or at all,
+//! is read from the database as if it had not been there.
+//!
+//! However many requests ask for the same key at once, one of them looks it up,
+//! and loads it on a miss, and the others wait for that: an entry that expires
+//! under load costs each replica one read.
+//!
+//! What changes is removed after its commit. A load that began before does not
+//! leave behind what it read, if both were in this process. That of another
+//! replica can, for as long as an entry lasts: `CACHE_TTL_SECONDS`, give or take
+//! a tenth.
+
+mod breaker;
+mod flight;
+mod remote;
+
+use std::hash::Hash;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Client;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::breaker::BreakerState;
+use self::flight::{Flights, Seat};
+use self::remote::{Remote, Unanswered};
+use super::dependency::Dependency;
+use crate::config::Env;
+use crate::context::Context;
+use crate::telemetry::metrics::Metrics;
+
+/// The cache, where no variable names another.
+const URL: &str = "redis://127.0.0.1:6379";
+
+/// What the names of all entries begin with. The number goes up when entries of
+/// the version before could be misread; they are left to expire.
+const PREFIX: &str = concat!(env!("CARGO_PKG_NAME"), ":v1");
+
+/// For how long it is remembered that there is nothing.
+const NEGATIVE_TTL: Duration = Duration::from_secs(10);
+
+/// How to reach the cache, and how to cache.
+#[derive(Clone)]
+pub struct Settings {
+    /// `REDIS_URL`: the server, as in `rediss://user:password@host:6379/0`.
+    pub url: String,
+    /// `REDIS_CONNECT_TIMEOUT_MS`: how long making a connection may take.
+    pub connect_timeout: Duration,
+    /// `REDIS_COMMAND_TIMEOUT_MS`: how long a request waits for an answer.
+    pub command_timeout: Duration,
+    /// `CACHE_TTL_SECONDS`: how long an entry lasts, give or take a tenth.
+    pub ttl: Duration,
+}
+
+impl Settings {
+    /// Reads the variables that begin with `REDIS_` and `CACHE_`.
+    pub fn read(env: &mut Env) -> Settings {
+        let ttl = env.count("CACHE_TTL_SECONDS", 60).get();
+        Settings {
+            url: url(env),
+            connect_timeout: env.millis("REDIS_CONNECT_TIMEOUT_MS", 1_000),
+            command_timeout: env.millis("REDIS_COMMAND_TIMEOUT_MS", 200),
+            ttl: Duration::from_secs(ttl as u64),
+        }
+    }
+}
+
+/// What a cache had to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lookup {
+    Hit,
+    Miss,
+    /// It knew that there is nothing.
+    Negative,
+    /// It did not answer.
+    Error,
+    /// It fails too often, and was not asked.
+    Bypass,
+}
+
+impl Lookup {
+    pub const ALL: [Lookup; 5] =
+        [Lookup::Hit, Lookup::Miss, Lookup::Negative, Lookup::Error, Lookup::Bypass];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Lookup::Hit => "hit",
+            Lookup::Miss => "miss",
+            Lookup::Negative => "negative",
+            Lookup::Error => "error",
+            Lookup::Bypass => "bypass",
+        }
+    }
+}
+
+/// What can be kept outside of the process.
+pub trait Cached: Sized + Send + Sync {
+    /// What it is asked for by.
+    type Key: Clone + Eq + Hash;
+    /// What can go wrong when it is loaded.
+    type Error: Clone + Send + Sync;
+    /// What is kept of it, as JSON.
+    type Form: Serialize + DeserializeOwned;
+
+    /// The last part of its entry's name.
+    fn name(key: &Self::Key) -> String;
+    fn to_form(&self) -> Self::Form;
+    fn from_form(form: Self::Form) -> Self;
+}
+
+/// What all caches share: one connection, and what is known of it.
+pub struct Caches {
+    remote: Arc<Remote>,
+    ttl: Duration,
+    metrics: Metrics,
+}
+
+impl Caches {
+    /// Caches on a server that need not be there yet.
+    pub fn new(settings: &Settings, metrics: Metrics) -> Caches {
+        let remote = Remote::start(settings, metrics.clone());
+        Caches { remote, ttl: settings.ttl, metrics }
+    }
+
+    /// A cache under the name that its entries and its metrics carry.
+    pub fn cache<K, V: Cached<Key = K>>(&self, name: &'static str) -> Cache<K, V> {
+        self.metrics.declare_cache(name);
+        Cache {
+            name,
+            ttl: self.ttl,
+            remote: Arc::clone(&self.remote),
+            flights: Flights::default(),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    /// The dependency that all calls go through.
+    pub fn dependency(&self) -> Option<Dependency> {
+        Some(self.remote.dependency().clone())
+    }
+}
+
+/// Values by key, `None` where there is known to be nothing.
+pub struct Cache<K, V: Cached> {
+    name: &'static str,
+    ttl: Duration,
+    remote: Arc<Remote>,
+    flights: Flights<K, Found<V>>,
+    metrics: Metrics,
+}
+
+/// How a value was come by, and the value.
+type Found<V> = (Lookup, Result<Option<Arc<V>>, <V as Cached>::Error>);
+
+impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
+    /// The value of `key`, from `load` where it is not cached.
+    ///
+    /// # Errors
+    ///
+    /// That of `load`; it is not remembered.
+    pub async fn get_or_load(
+        &self,
+        context: &Context,
+        key: K,
+        load: impl Future<Output = Result<Option<V>, V::Error>>,
+    ) -> Result<Option<Arc<V>>, V::Error> {
+        let mut found_by_us = false;
+        let seat = self.flights.board(&key);
+        // Held here once: a future that is passed on by value takes its space at
+        // each step of the way.
+        let load = pin!(load);
+        let (lookup, value) = {
+            let find = pin!(async {
+                found_by_us = true;
+                self.find(context, &key, load, &seat).await
+            });
+            seat.land(find).await
+        };
+        self.metrics.cache_request(self.name, lookup);
+        if !found_by_us && !matches!(lookup, Lookup::Hit | Lookup::Negative) {
+            self.metrics.cache_coalesced(self.name);
+        }
+        value
+    }
+
+    async fn find(
+        &self,
+        context: &Context,
+        key: &K,
+        load: impl Future<Output = Result<Option<V>, V::Error>>,
+        seat: &Seat<'_, K, Found<V>>,
+    ) -> Found<V> {
+        let entry = self.entry(key);
+        let lookup = match self.remote.get(context, self.name, &entry).await {
+            Ok(Some(kept)) => match decode::<V>(&kept) {
+                Ok(Some(value)) => return (Lookup::Hit, Ok(Some(Arc::new(value)))),
+                Ok(None) => return (Lookup::Negative, Ok(None)),
+                Err(error) => {
+                    tracing::warn!(entry, %error, "an entry of the cache cannot be read");
+                    Lookup::Miss
+                }
+            },
+            Ok(None) => Lookup::Miss,
+            Err(Unanswered::Failed) => Lookup::Error,
+            Err(Unanswered::NotAsked) => Lookup::Bypass,
+        };
+        let value = match load.await {
+            Ok(value) => value,
+            Err(error) => return (lookup, Err(error)),
+        };
+        // A request waits for a cache that fails once, not twice.
+        if lookup == Lookup::Miss {
+            self.store(context, entry, value.as_ref(), seat).await;
+        }
+        (lookup, Ok(value.map(Arc::new)))
+    }
+
+    async fn store(
+        &self,
+        context: &Context,
+        entry: String,
+        value: Option<&V>,
+        seat: &Seat<'_, K, Found<V>>,
+    ) {
+        let ttl = match value {
+            // Entries that were made together must not expire together.
+            Some(_) => self.ttl.mul_f64(0.9 + 0.2 * fastrand::f64()),
+            None => NEGATIVE_TTL,
+        };
+        let Ok(kept) = serde_json::to_vec(&value.map(V::to_form)) else { return };
+        let storing = Storing { remote: &self.remote, entry, seat };
+        if !seat.is_overtaken() {
+            // Whether it has been stored makes no difference to the request.
+            let _ = self.remote.set(context, self.name, &storing.entry, &kept, ttl).await;
+        }
+    }
+
+    /// Forgets `key`; to be called after what it stands for has changed.
+    pub async fn remove(&self, context: &Context, key: &K) {
+        self.flights.overtake(key);
+        self.remote.remove(context, self.name, self.entry(key)).await;
+    }
+
+    fn entry(&self, key: &K) -> String {
+        format!("{PREFIX}:{}:{}", self.name, V::name(key))
+    }
+}
+
+/// An entry that is being stored. A change may overtake that, and its removal
+/// may come before what it should remove; the request may be given up at any
+/// time, too. Once it is over, one way or the other, the entry is removed then.
+struct Storing<'a, K: Eq + Hash, T> {
+    remote: &'a Remote,
+    entry: String,
+    seat: &'a Seat<'a, K, T>,
+}
+
+impl<K: Eq + Hash, T> Drop for Storing<'_, K, T> {
+    fn drop(&mut self) {
+        if self.seat.is_overtaken() {
+            self.remote.remove_later(std::mem::take(&mut self.entry));
+        }
+    }
+}
+
+fn decode<V: Cached>(kept: &[u8]) -> serde_json::Result<Option<V>> {
+    let form: Option<V::Form> = serde_json::from_slice(kept)?;
+    Ok(form.map(V::from_form))
+}
+
+/// `REDIS_URL`, which may have a password in it.
+fn url(env: &mut Env) -> String {
+    let url = env.text("REDIS_URL").unwrap_or_else(|| URL.to_owned());
+    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
+        env.refuse("REDIS_URL: it does not begin with `redis://` or `rediss://`");
+    } else if let Err(error) = Client::open(url.as_str()) {
+        env.refuse(format_args!("REDIS_URL: {error}"));
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Thing(u32);
+
+    impl Cached for Thing {
+        type Key = u32;
+        type Error = &'static str;
+        type Form = u32;
+
+        fn name(key: &u32) -> String {
+            key.to_string()
+        }
+
+        fn to_form(&self) -> u32 {
+            self.0
+        }
+
+        fn from_form(form: u32) -> Thing {
+            Thing(form)
+        }
+    }
+
+    /// A cache on a server that is not there.
+    fn cache() -> (Cache<u32, Thing>, Context) {
+        let settings = Settings {
+            url: "redis://127.0.0.1:1".to_owned(),
+            connect_timeout: Duration::from_secs(1),
+            command_timeout: Duration::from_secs(1),
+            ttl: Duration::from_secs(60),
+        };
+        let cache = Caches::new(&settings, Metrics::new(1)).cache("test");
+        (cache, Context::new("test", Duration::from_secs(5)))
+    }
+
+    #[tokio::test]
+    async fn concurrent_look_ups_load_once_without_the_server_too() {
+        let (cache, context) = cache();
+        let loads = AtomicU32::new(0);
+        let look_up = async || {
+            let load = async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(Some(Thing(loads.fetch_add(1, SeqCst))))
+            };
+            cache.get_or_load(&context, 1, load).await
+        };
+        for found in join_all((0..20).map(|_| look_up())).await {
+            assert_eq!(found, Ok(Some(Arc::new(Thing(0)))));
+        }
+        assert_eq!(look_up().await, Ok(Some(Arc::new(Thing(1)))));
+    }
+
+    #[tokio::test]
+    async fn a_failed_load_is_the_answer_for_all_who_wait_and_for_nobody_else() {
+        let (cache, context) = cache();
+        let load = async || {
+            let load = async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err("broken")
+            };
+            cache.get_or_load(&context, 1, load).await
+        };
+        assert_eq!(join_all((0..3).map(|_| load())).await, [const { Err("broken") }; 3]);
+        assert_eq!(cache.get_or_load(&context, 1, async { Ok(None) }).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_after_a_change_does_not_join_a_load_from_before() {
+        let (cache, context) = cache();
+        let before = cache.get_or_load(&context, 1, async {
+            cache.remove(&context, &1).await;
+            let after = cache.get_or_load(&context, 1, async { Ok(Some(Thing(2))) }).await;
+            assert_eq!(after, Ok(Some(Arc::new(Thing(2)))));
+            Ok(Some(Thing(1)))
+        });
+        assert_eq!(before.await, Ok(Some(Arc::new(Thing(1)))));
+    }
+
+    #[test]
+    fn an_entry_is_what_was_stored() {
+        for value in [Some(Thing(7)), None] {
+            let kept = serde_json::to_vec(&value.as_ref().map(Thing::to_form)).expect("it is JSON");
+            assert_eq!(decode::<Thing>(&kept).expect("it can be read"), value);
+        }
+        assert!(decode::<Thing>(b"what another version kept").is_err());
+    }
+}

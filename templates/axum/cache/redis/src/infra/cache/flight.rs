@@ -1,0 +1,147 @@
+//! One for many: whoever asks while somebody else is already finding out waits
+//! for the same answer. It is found out by one of those who wait for it, in
+//! their own time; if they give up, the next one begins anew.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
+
+/// What is being found out, by key.
+pub struct Flights<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
+
+struct Flight<T> {
+    landed: OnceCell<T>,
+    overtaken: AtomicBool,
+}
+
+/// A place among those who wait for one answer.
+pub struct Seat<'a, K: Eq + Hash, T> {
+    flights: &'a Flights<K, T>,
+    key: K,
+    flight: Arc<Flight<T>>,
+}
+
+impl<K, T> Default for Flights<K, T> {
+    fn default() -> Flights<K, T> {
+        Flights(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, T> Flights<K, T> {
+    /// Joins those who wait for `key`, or becomes the first of them.
+    pub fn board(&self, key: &K) -> Seat<'_, K, T>
+    where
+        K: Clone,
+    {
+        let mut flights = self.lock();
+        let flight = flights.entry(key.clone()).or_insert_with(|| {
+            Arc::new(Flight { landed: OnceCell::new(), overtaken: AtomicBool::new(false) })
+        });
+        Seat { flights: self, key: key.clone(), flight: Arc::clone(flight) }
+    }
+
+    /// What is under way for `key` is out of date. Whoever asks from now on does
+    /// not wait for it.
+    pub fn overtake(&self, key: &K) {
+        if let Some(flight) = self.lock().remove(key) {
+            flight.overtaken.store(true, SeqCst);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Flight<T>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash, T: Clone> Seat<'_, K, T> {
+    /// The answer: that of `find`, or of whoever found it first.
+    pub async fn land(&self, find: impl Future<Output = T>) -> T {
+        self.flight.landed.get_or_init(|| find).await.clone()
+    }
+}
+
+impl<K: Eq + Hash, T> Seat<'_, K, T> {
+    /// Whether the answer has become out of date while it was found.
+    pub fn is_overtaken(&self) -> bool {
+        self.flight.overtaken.load(SeqCst)
+    }
+}
+
+impl<K: Eq + Hash, T> Drop for Seat<'_, K, T> {
+    fn drop(&mut self) {
+        let mut flights = self.flights.lock();
+        // The map's and our own.
+        let is_last = Arc::strong_count(&self.flight) <= 2;
+        if self.flight.landed.initialized() || is_last {
+            // There may be another one by now.
+            let is_ours = |flight: &Arc<Flight<T>>| Arc::ptr_eq(flight, &self.flight);
+            if flights.get(&self.key).is_some_and(is_ours) {
+                flights.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_who_ask_at_once_find_out_once() {
+        let flights = Flights::default();
+        let found = AtomicU32::new(0);
+        let ask = async || {
+            let seat = flights.board(&1);
+            let find = async {
+                sleep(Duration::from_millis(10)).await;
+                found.fetch_add(1, SeqCst)
+            };
+            seat.land(find).await
+        };
+        let answers = join_all((0..20).map(|_| ask())).await;
+        assert_eq!(answers, [0; 20]);
+        assert_eq!(ask().await, 1);
+        assert!(flights.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_somebody_that_gives_up_go_on_themselves() {
+        let flights = Flights::default();
+        let first = async {
+            let seat = flights.board(&1);
+            timeout(Duration::from_millis(10), seat.land(std::future::pending())).await
+        };
+        let second = async {
+            let seat = flights.board(&1);
+            seat.land(async { "found" }).await
+        };
+        let (first, second) = tokio::join!(first, second);
+        assert!(first.is_err());
+        assert_eq!(second, "found");
+        assert!(flights.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nobody_joins_what_a_change_has_overtaken() {
+        let flights = Flights::default();
+        let before = flights.board(&1);
+        flights.overtake(&1);
+        assert!(before.is_overtaken());
+        let after = flights.board(&1);
+        assert!(!after.is_overtaken());
+        assert_eq!(before.land(async { "before" }).await, "before");
+        drop(before);
+        assert_eq!(after.land(async { "after" }).await, "after");
+        drop(after);
+        assert!(flights.lock().is_empty());
+    }
+}

@@ -1,0 +1,232 @@
+//! Log lines, and the same as records for a collector. Every request is one, of
+//! a fixed form; what is traced, which is rare, becomes lines and records through
+//! a subscriber. Lines go into one buffer, records into one queue.
+//!
+//! Here is also where the span of a request begins and ends, since what is known
+//! of a request at its end is what its line says.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use axum::extract::Request;
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanData};
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::Route;
+use super::buffer::Buffer;
+use super::exporter::queue::{Queue, Record};
+use super::exporter::{LOGS, Signal, TRACES, resource};
+use super::line::{Format, RequestLine, json_field};
+use super::trace::{RequestSpan, read_sampler};
+use crate::config::Env;
+use crate::context::Waits;
+
+pub use super::buffer::Flush;
+
+/// The target that turns the request lines off, as in `RUST_LOG=info,request=off`.
+const REQUEST_TARGET: &str = "request";
+
+/// What sending a record logs must not become a record: there would be no end.
+const SENDERS: [&str; 7] = ["h2", "hyper", "mio", "opentelemetry", "tonic", "tower", "want"];
+
+/// How to log.
+#[derive(Clone)]
+pub struct Settings {
+    /// `LOG_FORMAT`: `json`, or `pretty` for people; unset: pretty on a terminal.
+    pub format: Format,
+    /// `RUST_LOG`: levels by module, as in `info,sqlx=warn`.
+    pub filter: Targets,
+    /// Where to send records, if anywhere.
+    pub logs: Option<Signal>,
+    /// Where to send spans; without, none are made.
+    pub traces: Option<Signal>,
+    /// `OTEL_TRACES_SAMPLER`: which traces are sent.
+    pub sampler: Sampler,
+}
+
+impl Settings {
+    /// Reads `LOG_FORMAT`, `RUST_LOG`, and the `OTEL_` variables of logs and traces.
+    pub fn read(env: &mut Env) -> Settings {
+        Settings {
+            format: Format::read(env),
+            filter: env.parse("RUST_LOG", Targets::new().with_default(Level::INFO)),
+            logs: Signal::read(env, &LOGS),
+            traces: Signal::read(env, &TRACES),
+            sampler: read_sampler(env),
+        }
+    }
+}
+
+/// Takes lines, records and spans. Clones take them to the same place.
+#[derive(Clone)]
+pub struct Log {
+    buffer: Buffer,
+    format: Format,
+    requests: bool,
+    records: Option<Records>,
+    spans: Option<Spans>,
+}
+
+#[derive(Clone)]
+struct Records {
+    provider: SdkLoggerProvider,
+    logger: SdkLogger,
+    queue: Queue<Record>,
+    signal: Signal,
+}
+
+#[derive(Clone)]
+struct Spans {
+    tracer: SdkTracer,
+    queue: Queue<SpanData>,
+    signal: Signal,
+}
+
+impl Log {
+    /// A log that goes to `out`, written by a thread of its own, and to queues
+    /// that the exporter empties.
+    pub fn new(settings: &Settings, out: impl Write + Send + 'static) -> (Log, Flush) {
+        let (buffer, flush) = Buffer::new(out);
+        let records = settings.logs.clone().map(Records::new);
+        let spans = settings.traces.clone().map(|signal| Spans::new(signal, &settings.sampler));
+        let requests = settings.filter.would_enable(REQUEST_TARGET, &Level::INFO);
+        (Log { buffer, format: settings.format, requests, records, spans }, flush)
+    }
+
+    /// Sends what the process traces to this log, too. Once a process.
+    pub fn install(&self, settings: &Settings) {
+        let records = self.records.as_ref().map(|records| {
+            let others = Targets::new().with_default(LevelFilter::TRACE);
+            let others = others.with_targets(SENDERS.map(|sender| (sender, LevelFilter::OFF)));
+            OpenTelemetryTracingBridge::new(&records.provider).with_filter(others)
+        });
+        let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
+        let registry = tracing_subscriber::registry().with(settings.filter.clone()).with(records);
+        match self.format {
+            Format::Json => registry.with(lines.json().flatten_event(true)).init(),
+            Format::Pretty => registry.with(lines.with_ansi(io::stdout().is_terminal())).init(),
+        }
+    }
+
+    /// Opens the span of a request, a child of the one that the client names.
+    pub fn request_span(&self, id: &str, request: &Request, route: &Route) -> RequestSpan {
+        let tracer = self.spans.as_ref().map(|spans| &spans.tracer);
+        RequestSpan::begin(tracer, id, request, route)
+    }
+
+    /// Ends the span of a request and writes its line.
+    pub fn request(&self, line: &RequestLine) {
+        let span = line.context.span();
+        span.end(line);
+        if !self.requests {
+            return;
+        }
+        if let Some(Records { logger, .. }) = &self.records {
+            logger.emit(record(line, logger.create_log_record()));
+        }
+        let mut text = String::with_capacity(512);
+        match self.format {
+            Format::Json => {
+                line.json(&mut text);
+                if let Some(ids) = span.ids() {
+                    json_field(&mut text, "trace_id", &ids.trace_id().to_string());
+                    json_field(&mut text, "span_id", &ids.span_id().to_string());
+                }
+                text.push_str("}\n");
+            }
+            Format::Pretty => {
+                line.pretty(&mut text);
+                if let Some(ids) = span.ids() {
+                    let _ = write!(text, " trace_id={}", ids.trace_id());
+                }
+                text.push('\n');
+            }
+        }
+        self.buffer.append(text.as_bytes());
+    }
+
+    /// The spans that wait to be sent.
+    pub fn spans(&self) -> Option<(Queue<SpanData>, Signal)> {
+        self.spans.as_ref().map(|spans| (spans.queue.clone(), spans.signal.clone()))
+    }
+
+    /// The records that wait to be sent.
+    pub fn records(&self) -> Option<(Queue<Record>, Signal)> {
+        self.records.as_ref().map(|records| (records.queue.clone(), records.signal.clone()))
+    }
+}
+
+impl Records {
+    fn new(signal: Signal) -> Records {
+        let queue = Queue::new(signal.queue);
+        let provider = SdkLoggerProvider::builder().with_log_processor(queue.clone());
+        let provider = provider.with_resource(resource()).build();
+        let logger = provider.logger(env!("CARGO_PKG_NAME"));
+        Records { provider, logger, queue, signal }
+    }
+}
+
+impl Spans {
+    fn new(signal: Signal, sampler: &Sampler) -> Spans {
+        let queue = Queue::new(signal.queue);
+        let provider = SdkTracerProvider::builder().with_span_processor(queue.clone());
+        let provider = provider.with_sampler(sampler.clone()).with_resource(resource()).build();
+        Spans { tracer: provider.tracer(env!("CARGO_PKG_NAME")), queue, signal }
+    }
+}
+
+/// What the line of a request says, in the names of the semantic conventions
+/// where they have one.
+fn record<R: LogRecord>(line: &RequestLine, mut record: R) -> R {
+    record.set_target(REQUEST_TARGET);
+    record.set_severity_number(Severity::Info);
+    record.set_severity_text("INFO");
+    record.set_body("request".into());
+    if let Some(ids) = line.context.span().ids() {
+        record.set_trace_context(ids.trace_id(), ids.span_id(), Some(ids.trace_flags()));
+    }
+    record.add_attribute("request_id", line.context.request_id().to_owned());
+    record.add_attribute("http.request.method", line.method);
+    record.add_attribute("http.route", line.route.as_str().to_owned());
+    record.add_attribute("url.path", line.path.to_owned());
+    record.add_attribute("http.response.status_code", i64::from(line.status));
+    if let Some(error_type) = line.error_type {
+        record.add_attribute("error.type", error_type);
+    }
+    let millis = |time: std::time::Duration| AnyValue::Double(time.as_secs_f64() * 1e3);
+    record.add_attribute("duration_ms", millis(line.duration));
+    for Waits { dependency, calls, time } in line.context.waits() {
+        record.add_attribute(format!("{dependency}_calls"), i64::from(calls));
+        record.add_attribute(format!("{dependency}_ms"), millis(time));
+    }
+    record
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.buffer.append(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Log;
+
+    fn make_writer(&self) -> Log {
+        self.clone()
+    }
+}

@@ -1,0 +1,273 @@
+//! What belongs to one request: the span around it, which is part of the trace
+//! that the client began, and which every line that is logged inside names; and
+//! the calls that it led to, each a span below it.
+//!
+//! Spans are made here, and not from those of the crate `tracing`: so they need
+//! no global tracer, `RUST_LOG` does not decide which there are, and a request
+//! that is not sampled costs next to nothing.
+
+use std::time::{Duration, SystemTime};
+
+use axum::extract::Request;
+use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::{
+    FutureExt, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer};
+use tracing::{Instrument, Span};
+
+use super::line::RequestLine;
+use super::{Operation, Route};
+use crate::config::Env;
+
+/// The span around one request. Clones are the same span.
+#[derive(Clone, Debug)]
+pub struct RequestSpan {
+    lines: Span,
+    traced: Option<Traced>,
+}
+
+#[derive(Clone, Debug)]
+struct Traced {
+    context: Context,
+    tracer: SdkTracer,
+}
+
+impl RequestSpan {
+    /// The span of a request that has just come in. What there is to say of the
+    /// request is said at its end.
+    pub fn begin(
+        tracer: Option<&SdkTracer>,
+        id: &str,
+        request: &Request,
+        route: &Route,
+    ) -> RequestSpan {
+        let traced = tracer.map(|tracer| {
+            let parent = Headers(request.headers());
+            let parent =
+                TraceContextPropagator::new().extract_with_context(&Context::new(), &parent);
+            let span = SpanBuilder::from_name("request").with_kind(SpanKind::Server);
+            let span = tracer.build_with_context(span, &parent);
+            Traced { context: parent.with_span(span), tracer: tracer.clone() }
+        });
+        let (method, route) = (request.method().as_str(), route.as_str());
+        let ids = traced.as_ref().map(Traced::ids);
+        let trace_id = ids.as_ref().map(|ids| tracing::field::display(ids.trace_id()));
+        let span_id = ids.as_ref().map(|ids| tracing::field::display(ids.span_id()));
+        let lines =
+            tracing::info_span!("request", request_id = id, method, route, trace_id, span_id);
+        RequestSpan { lines, traced }
+    }
+
+    /// For work that no request asked for; nobody looks for its trace.
+    pub fn none() -> RequestSpan {
+        RequestSpan { lines: Span::none(), traced: None }
+    }
+
+    /// `work`, inside the span wherever it is run.
+    pub fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        let context = self.traced.as_ref().map(|traced| traced.context.clone());
+        work.with_context(context.unwrap_or_default()).instrument(self.lines.clone())
+    }
+
+    /// A call of a dependency has ended: a span of its own, from its beginning
+    /// until now, and a line for whoever debugs.
+    pub fn called(&self, call: Operation, error_type: Option<&'static str>, time: Duration) {
+        let Operation { system, name, collection } = call;
+        tracing::debug!(parent: &self.lines, system, name, collection, error_type, ?time, "called");
+        let Some(Traced { context, tracer }) = &self.traced else { return };
+        if !context.span().is_recording() {
+            return;
+        }
+        let mut attributes =
+            vec![KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", name)];
+        let title = match collection {
+            "" => name.into(),
+            _ => {
+                attributes.push(KeyValue::new("db.collection.name", collection));
+                format!("{name} {collection}").into()
+            }
+        };
+        attributes.extend(error_type.map(|error_type| KeyValue::new("error.type", error_type)));
+        let ended = SystemTime::now();
+        let span = SpanBuilder {
+            span_kind: Some(SpanKind::Client),
+            name: title,
+            start_time: Some(ended.checked_sub(time).unwrap_or(ended)),
+            attributes: Some(attributes),
+            ..SpanBuilder::default()
+        };
+        let mut span = tracer.build_with_context(span, context);
+        if let Some(error_type) = error_type {
+            span.set_status(Status::error(error_type));
+        }
+        span.end_with_timestamp(ended);
+    }
+
+    /// Ends the span with all that its request was.
+    pub fn end(&self, line: &RequestLine) {
+        let Some(Traced { context, .. }) = &self.traced else { return };
+        let span = context.span();
+        if !span.is_recording() {
+            return;
+        }
+        // The conventions know no name for a method that nobody knows.
+        let method = if line.method == "_OTHER" { "HTTP" } else { line.method };
+        let mut attributes = vec![
+            KeyValue::new("http.request.method", line.method),
+            KeyValue::new("url.path", line.path.to_owned()),
+            KeyValue::new("url.scheme", "http"),
+            KeyValue::new("request_id", line.context.request_id().to_owned()),
+        ];
+        match line.route.matched() {
+            Some(route) => {
+                span.update_name(format!("{method} {route}"));
+                attributes.push(KeyValue::new("http.route", route.to_owned()));
+            }
+            None => span.update_name(method),
+        }
+        // A client that has gone got no answer, so there is no status to name.
+        if line.status != 499 {
+            attributes.push(KeyValue::new("http.response.status_code", i64::from(line.status)));
+        }
+        if let Some(error_type) = line.error_type {
+            attributes.push(KeyValue::new("error.type", error_type));
+            span.set_status(Status::error(error_type));
+        }
+        span.set_attributes(attributes);
+        span.end();
+    }
+
+    /// The names of the trace and of the span, if there are any.
+    pub fn ids(&self) -> Option<SpanContext> {
+        self.traced.as_ref().map(Traced::ids)
+    }
+
+    /// Names the span to a service that is called, so that its own part of the
+    /// trace is found below this one.
+    pub fn propagate(&self, headers: &mut HeaderMap) {
+        if let Some(traced) = &self.traced {
+            let mut headers = HeadersMut(headers);
+            TraceContextPropagator::new().inject_context(&traced.context, &mut headers);
+        }
+    }
+}
+
+impl Traced {
+    fn ids(&self) -> SpanContext {
+        self.context.span().span_context().clone()
+    }
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, name: &str, value: String) {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        // The state of a trace is empty more often than not.
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value))
+            && !value.is_empty()
+        {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+/// Reads `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`: by default, what
+/// the client decided, and everything where it did not.
+pub fn read_sampler(env: &mut Env) -> Sampler {
+    let share = env.parse("OTEL_TRACES_SAMPLER_ARG", 1.0);
+    if !(0.0..=1.0).contains(&share) {
+        env.refuse(format_args!("OTEL_TRACES_SAMPLER_ARG: {share} is not between 0 and 1"));
+    }
+    let name = env.text("OTEL_TRACES_SAMPLER").unwrap_or("parentbased_always_on".to_owned());
+    let (parent_based, root) = match name.strip_prefix("parentbased_") {
+        Some(root) => (true, root),
+        None => (false, name.as_str()),
+    };
+    let sampler = match root {
+        "always_on" => Sampler::AlwaysOn,
+        "always_off" => Sampler::AlwaysOff,
+        "traceidratio" => Sampler::TraceIdRatioBased(share),
+        _ => {
+            env.refuse(format_args!(
+                "OTEL_TRACES_SAMPLER: `{name}` is not `always_on`, `always_off` or `traceidratio`, \
+                 with or without `parentbased_` before it"
+            ));
+            Sampler::AlwaysOn
+        }
+    };
+    if parent_based { Sampler::ParentBased(Box::new(sampler)) } else { sampler }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+    use crate::config::Config;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+    fn span(traceparent: &str) -> RequestSpan {
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let request = Request::get("/").header("traceparent", traceparent);
+        let request = request.header("tracestate", "vendor=1").body(Body::empty()).expect("right");
+        RequestSpan::begin(Some(&tracer), "id", &request, &Route::new(None))
+    }
+
+    #[test]
+    fn whoever_is_called_learns_of_the_span() {
+        let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"));
+        let mut headers = HeaderMap::new();
+        span.propagate(&mut headers);
+        let ids = span.ids().expect("it is traced");
+        assert_eq!(ids.trace_id().to_string(), TRACE);
+        assert_eq!(headers["traceparent"], format!("00-{TRACE}-{}-01", ids.span_id()));
+        assert_eq!(headers["tracestate"], "vendor=1");
+    }
+
+    #[test]
+    fn a_trace_that_nobody_can_read_is_not_continued() {
+        for traceparent in ["", "00", "00-0-0-01", &format!("00-{TRACE}-0000000000000000-01")] {
+            let ids = span(traceparent).ids().expect("it is traced");
+            assert!(ids.is_valid() && ids.trace_id().to_string() != TRACE, "{traceparent}");
+        }
+    }
+
+    #[test]
+    fn samplers_are_those_of_the_standard() {
+        let read = |name: &'static str, share: &'static str| {
+            let lookup = |variable: &str| match variable {
+                "OTEL_TRACES_SAMPLER" => Some(name.to_owned()),
+                "OTEL_TRACES_SAMPLER_ARG" => Some(share.to_owned()),
+                _ => None,
+            };
+            let config = Config::read(&lookup).map_err(|error| error.to_string());
+            config.map(|config| format!("{:?}", config.log.sampler))
+        };
+        assert_eq!(read("", "").as_deref(), Ok("ParentBased(AlwaysOn)"));
+        assert_eq!(read("always_off", "").as_deref(), Ok("AlwaysOff"));
+        let share = read("parentbased_traceidratio", "0.1");
+        assert_eq!(share.as_deref(), Ok("ParentBased(TraceIdRatioBased(0.1))"));
+        assert!(read("sometimes", "").is_err_and(|error| error.contains("OTEL_TRACES_SAMPLER: ")));
+        assert!(read("traceidratio", "2").is_err_and(|error| error.contains("_ARG: 2 is not")));
+    }
+}

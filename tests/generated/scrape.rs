@@ -1,0 +1,144 @@
+//! A real Prometheus understands what a service shows of itself.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::project::run;
+use crate::service::free_address;
+use crate::{Check, Subject};
+
+pub const ALL: &[Check] = &[
+    (
+        "scrapes_the_service_with_the_projects_own_configuration",
+        scrapes_the_service_with_the_projects_own_configuration,
+    ),
+    (
+        "finds_nothing_wrong_with_an_exposition",
+        finds_nothing_wrong_with_an_exposition,
+    ),
+];
+
+/// Those of the alert rules, which know whether there is a cache, and which.
+pub const RULES: &[Check] = &[("finds_the_alert_rules_right", finds_the_alert_rules_right)];
+
+/// A process that ends with this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn scrapes_the_service_with_the_projects_own_configuration(subject: &Subject) {
+    let service = subject.start(&[]);
+    let body = serde_json::json!({"email": "ada@example.com", "name": "Ada"});
+    service.post(subject.path, &body).expect(201);
+
+    let directory = subject.project().root().join("deploy/prometheus");
+    let configuration = fs::read_to_string(directory.join("prometheus.yml")).unwrap();
+    assert!(configuration.contains("app:9090"), "{configuration}");
+    let configuration = configuration
+        .replace("app:9090", &service.admin().to_string())
+        .replace("15s", "1s");
+    fs::write(directory.join("here.yml"), configuration).unwrap();
+    let address = free_address();
+    let prometheus = Command::new("prometheus")
+        .current_dir(&directory)
+        .arg("--config.file=here.yml")
+        .arg(format!("--web.listen-address={address}"))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            directory.join("data").display()
+        ))
+        .stderr(Stdio::null())
+        .spawn();
+    let _prometheus = Running(prometheus.expect("the Debian package `prometheus` brings it"));
+
+    let ask = |path: &str, query: &str| -> Option<Value> {
+        let url = format!("http://{address}/api/v1/{path}");
+        let mut answer = ureq::get(url).query("query", query).call().ok()?;
+        serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
+    };
+    let value = |query: &str| {
+        let answer = ask("query", query)?;
+        answer["data"]["result"][0]["value"][1]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let created = format!(
+        "http_server_request_duration_seconds_count{{http_request_method=\"POST\",\
+         http_route=\"{}\",http_response_status_code=\"201\"}}",
+        subject.path
+    );
+    assert_eq!(eventually(|| value(&created)), "1");
+    assert_eq!(eventually(|| value("up")), "1");
+
+    // Every rule has been evaluated, and none fires.
+    let rules = || {
+        let rules = ask("rules", "")?;
+        let groups = rules["data"]["groups"].as_array()?.iter();
+        let rules: Vec<Value> = groups
+            .flat_map(|group| group["rules"].as_array().unwrap().clone())
+            .collect();
+        rules
+            .iter()
+            .all(|rule| rule["health"] == "ok")
+            .then_some(rules)
+    };
+    let rules = eventually(rules);
+    assert!(!rules.is_empty());
+    for rule in rules {
+        assert!(
+            rule["type"] != "alerting" || rule["state"] == "inactive",
+            "{rule}"
+        );
+    }
+}
+
+fn finds_nothing_wrong_with_an_exposition(subject: &Subject) {
+    let service = subject.start(&[]);
+    service.get("/no/such/route").expect(404);
+    let scrape = service.get_admin("/metrics").expect(200).body;
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped());
+    promtool.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool
+        .spawn()
+        .expect("the Debian package `prometheus` brings it");
+    let stdin = promtool.stdin.take();
+    stdin.unwrap().write_all(scrape.as_bytes()).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+}
+
+fn finds_the_alert_rules_right(subject: &Subject) {
+    let directory = subject.project().root().join("deploy/prometheus");
+    for words in [
+        ["check", "rules", "alerts.yml"],
+        ["test", "rules", "alerts.test.yml"],
+    ] {
+        run(Command::new("promtool").args(words).current_dir(&directory));
+    }
+}
+
+fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "it has not come about");
+        thread::sleep(Duration::from_millis(200));
+    }
+}

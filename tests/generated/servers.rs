@@ -1,0 +1,108 @@
+//! The servers of a project's options: what a service is told of them, and a database there that it has to itself.
+
+use std::env;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use scaffold::preset::Server;
+use ureq::http::Uri;
+
+use crate::project::run;
+
+/// What a running service uses of its servers. It goes away with this value.
+#[derive(Default)]
+pub struct Servers {
+    variables: Vec<(&'static str, String)>,
+    database: Option<Database>,
+}
+
+impl Servers {
+    /// A database of its own for a service of these servers; a cache needs none, because ids are never used twice.
+    pub fn new(servers: &[Server]) -> Servers {
+        let mut used = Servers::default();
+        for server in servers {
+            let url = env::var(&server.variable).unwrap_or_else(|_| server.default.clone());
+            if server.variable == "TEST_DATABASE_URL" {
+                let database = Database::create(&url);
+                used.variables.push(("DATABASE_URL", database.url.clone()));
+                used.variables.push(("DATABASE_MIGRATE", "true".to_owned()));
+                used.database = Some(database);
+            } else {
+                used.variables.push(("REDIS_URL", url));
+            }
+        }
+        used
+    }
+
+    /// The variables that lead to them.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+    }
+}
+
+/// A database on a server, made and dropped with the server's own client.
+struct Database {
+    server: String,
+    name: String,
+    url: String,
+}
+
+impl Database {
+    fn create(server: &str) -> Database {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("scaffold_{}_{count}", std::process::id());
+        let uri: Uri = server.parse().expect("the URL of a server");
+        let (scheme, authority) = (uri.scheme_str().unwrap(), uri.authority().unwrap());
+        let query = uri
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        let database = Database {
+            server: server.to_owned(),
+            url: format!("{scheme}://{authority}/{name}{query}"),
+            name,
+        };
+        run(&mut database.client(&format!("CREATE DATABASE {}", database.name)));
+        database
+    }
+
+    /// The command that has the server do something.
+    fn client(&self, sql: &str) -> Command {
+        let uri: Uri = self.server.parse().unwrap();
+        if uri.scheme_str() == Some("mysql") {
+            let authority = uri.authority().unwrap().as_str();
+            let user = authority.split_once('@').map_or("root", |(user, _)| user);
+            let (user, password) = user.split_once(':').unwrap_or((user, ""));
+            let mut client = Command::new("mariadb");
+            client
+                .env("MYSQL_PWD", password)
+                .args(["--protocol=tcp", "--user", user])
+                .args(["--host", uri.host().unwrap()])
+                .args(["--port", &uri.port_u16().unwrap_or(3306).to_string()])
+                .args(["--execute", sql]);
+            return client;
+        }
+        let mut client = Command::new("psql");
+        client.args([
+            "--quiet",
+            "--no-psqlrc",
+            "--dbname",
+            &self.server,
+            "--command",
+            sql,
+        ]);
+        client
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // One that stays does no harm, and a test that failed has something better to say.
+        let _ = self
+            .client(&format!("DROP DATABASE {}", self.name))
+            .output();
+    }
+}
