@@ -85,7 +85,7 @@ pub struct ChoiceOption {
 pub struct Server {
     /// What people call it, such as `PostgreSQL`.
     pub name: String,
-    /// The variable that says where it is, such as `TEST_DATABASE_URL`.
+    /// The variable that says where it is, such as `TEST_POSTGRES_URL`.
     pub variable: String,
     /// Where it is if that is not set: a URL with a port.
     pub default: String,

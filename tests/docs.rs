@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use scaffold::combinations;
 use support::Test;
 
 fn read(name: &str) -> String {
@@ -61,6 +62,29 @@ fn the_readme_names_every_option() {
         let options: Vec<_> = options.iter().map(|option| format!("`{option}`")).collect();
         let row = format!("| `--{}` | {} |", choice.name, options.join(", "));
         assert!(readme.contains(&row), "README.md lacks `{row}`");
+    }
+}
+
+#[test]
+fn the_readme_shows_that_every_combination_was_verified() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("<!-- verified -->\n").unwrap();
+    let (table, _) = rest.split_once("<!-- /verified -->").unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(2)
+        .map(|row| row.split('|').map(str::trim).collect())
+        .collect();
+    let preset = scaffold::source::load(scaffold::source::DEFAULT).unwrap();
+    let names = combinations::all(&preset.choices);
+    let names: Vec<String> = names
+        .iter()
+        .map(|options| combinations::name(options))
+        .collect();
+    let verified: Vec<&str> = rows.iter().map(|row| row[1]).collect();
+    assert_eq!(verified, names);
+    for row in rows {
+        assert_eq!(row[4..6], ["0", "passed"], "{row:?}");
     }
 }
 

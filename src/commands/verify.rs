@@ -50,12 +50,13 @@ pub fn run(args: &Verify, preset: &Preset) -> Result<()> {
     }
     let [passed, failed, skipped] = count(&results);
     let time = seconds(started.elapsed());
-    eprintln!(
-        "{} combinations: {passed} passed, {failed} failed, {skipped} skipped, {time}",
-        results.len()
-    );
+    let combinations = match results.len() {
+        1 => "1 combination".to_owned(),
+        count => format!("{count} combinations"),
+    };
+    eprintln!("{combinations}: {passed} passed, {failed} failed, {skipped} skipped, {time}");
     if failed > 0 {
-        bail!("{failed} of {} combinations failed", results.len());
+        bail!("{failed} of {combinations} failed");
     }
     Ok(())
 }

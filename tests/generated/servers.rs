@@ -22,14 +22,18 @@ impl Servers {
         let mut used = Servers::default();
         for server in servers {
             let url = env::var(&server.variable).unwrap_or_else(|_| server.default.clone());
-            if server.variable == "TEST_DATABASE_URL" {
-                let database = Database::create(&url);
-                used.variables.push(("DATABASE_URL", database.url.clone()));
-                used.variables.push(("DATABASE_MIGRATE", "true".to_owned()));
-                used.database = Some(database);
-            } else {
+            if server.variable == "TEST_REDIS_URL" {
                 used.variables.push(("REDIS_URL", url));
+                continue;
             }
+            let database = Database::create(&url);
+            let variables = [
+                ("DATABASE_URL", database.url.as_str()),
+                ("DATABASE_MIGRATE", "true"),
+            ];
+            let variables = variables.map(|(name, value)| (name, value.to_owned()));
+            used.variables.extend(variables);
+            used.database = Some(database);
         }
         used
     }

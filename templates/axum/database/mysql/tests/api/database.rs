@@ -2,7 +2,7 @@
 //! network before it. What happens to MySQL or MariaDB alone is tested
 //! here.
 //!
-//! The server is that of `TEST_DATABASE_URL`, where the user may create databases.
+//! The server is that of `TEST_MYSQL_URL`, where the user may create databases.
 
 mod proxy;
 
@@ -55,12 +55,12 @@ pub struct TestDatabase {
 
 /// The server, by way of the database that is always there.
 fn server() -> MySqlConnectOptions {
-    let url = std::env::var("TEST_DATABASE_URL").unwrap_or_else(|_| SERVER.to_owned());
-    url.parse().expect("TEST_DATABASE_URL is the URL of a MySQL server")
+    let url = std::env::var("TEST_MYSQL_URL").unwrap_or_else(|_| SERVER.to_owned());
+    url.parse().expect("TEST_MYSQL_URL is the URL of a MySQL server")
 }
 
 async fn on_server(sql: String) {
-    let mut connection = server().connect().await.expect("TEST_DATABASE_URL names a server");
+    let mut connection = server().connect().await.expect("TEST_MYSQL_URL names a server");
     connection.execute(AssertSqlSafe(sql)).await.expect("the user may do so");
 }
 
@@ -148,7 +148,7 @@ impl Drop for TestDatabase {
 
 /// Whoever still uses it would be waited for.
 async fn drop_database(name: &str) {
-    let mut connection = server().connect().await.expect("TEST_DATABASE_URL names a server");
+    let mut connection = server().connect().await.expect("TEST_MYSQL_URL names a server");
     let users = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = ?";
     let users = sqlx::query_scalar(users).bind(name).fetch_all(&mut connection).await;
     let users: Vec<i64> = users.expect("the user may see them");

@@ -1,7 +1,7 @@
 //! The database that a test has to itself, and what can happen to it and to the
 //! network before it. What happens to PostgreSQL alone is tested here.
 //!
-//! The server is that of `TEST_DATABASE_URL`, where the role may create databases.
+//! The server is that of `TEST_POSTGRES_URL`, where the role may create databases.
 
 mod proxy;
 
@@ -54,12 +54,12 @@ pub struct TestDatabase {
 
 /// The server, by way of the database that is always there.
 fn server() -> PgConnectOptions {
-    let url = std::env::var("TEST_DATABASE_URL").unwrap_or_else(|_| SERVER.to_owned());
-    url.parse().expect("TEST_DATABASE_URL is the URL of a PostgreSQL server")
+    let url = std::env::var("TEST_POSTGRES_URL").unwrap_or_else(|_| SERVER.to_owned());
+    url.parse().expect("TEST_POSTGRES_URL is the URL of a PostgreSQL server")
 }
 
 async fn on_server(sql: String) {
-    let mut connection = server().connect().await.expect("TEST_DATABASE_URL names a server");
+    let mut connection = server().connect().await.expect("TEST_POSTGRES_URL names a server");
     connection.execute(AssertSqlSafe(sql)).await.expect("the role may do so");
 }
 
