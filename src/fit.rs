@@ -11,15 +11,18 @@ const MAX_WIDTH: usize = 100;
 pub(crate) fn fit(text: &str) -> String {
     let indent = text.len() - text.trim_start_matches(' ').len();
     let mut joined = text[..indent].to_owned();
+    // The braces of an import stand close, those of a block do not.
+    let is_import = text[indent..].starts_with("use ");
+    let (open, close): (&[char], &[char]) = match is_import {
+        true => (&[' ', '(', '[', '{'], &[')', ']', '}']),
+        false => (&[' ', '(', '['], &[')', ']']),
+    };
     for line in text.lines().map(str::trim) {
-        if line.starts_with([')', ']']) {
+        if line.starts_with(close) {
             if joined.ends_with(',') {
                 joined.pop();
             }
-        } else if !joined.is_empty()
-            && !joined.ends_with([' ', '(', '['])
-            && !line.starts_with(['.', '?'])
-        {
+        } else if !joined.is_empty() && !joined.ends_with(open) && !line.starts_with(['.', '?']) {
             joined.push(' ');
         }
         joined.push_str(line);
@@ -41,6 +44,8 @@ mod tests {
         assert_eq!(fit(signature), "    fn get(&self, id: Id) -> Account {\n");
         let chain = "    let id = value\n        .id()\n        .get();\n";
         assert_eq!(fit(chain), "    let id = value.id().get();\n");
+        let import = "use accounts::{\n    Account, Id,\n};\n";
+        assert_eq!(fit(import), "use accounts::{Account, Id};\n");
     }
 
     #[test]
