@@ -1,4 +1,5 @@
-//! What happens when two layers carry one path: the later layer's file replaces the earlier one, and fragments gather.
+//! What happens when two layers carry one path: the later layer's file replaces the earlier one, or takes it away, and
+//! fragments gather.
 //!
 //! This is also where a file's name is read, since the name says everything that happens to the file.
 
@@ -11,6 +12,8 @@ use crate::preset::Layer;
 
 /// The suffix of a file that is rendered.
 const TEMPLATE: &str = ".jinja";
+/// The suffix of a file that takes away what earlier layers gave; its text is the reason.
+const DROP: &str = ".drop";
 /// The prefix of a file that is a part of another one.
 const FRAGMENT: char = '_';
 /// The directory of a project's memory, which no preset writes.
@@ -19,6 +22,8 @@ const MEMORY: &str = ".scaffold";
 /// A file of one layer, its name read.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'p> {
+    /// The preset that the layer is of, where there are several.
+    pub preset: Option<&'p str>,
     /// The name of the layer.
     pub layer: &'p str,
     /// The path inside the layer.
@@ -40,7 +45,10 @@ impl<'p> Source<'p> {
 
     /// Where a preset's author finds it.
     pub fn place(&self) -> String {
-        format!("{}/{}", self.layer, self.path)
+        match self.preset {
+            Some(preset) => format!("{preset}:{}/{}", self.layer, self.path),
+            None => format!("{}/{}", self.layer, self.path),
+        }
     }
 }
 
@@ -51,6 +59,9 @@ pub struct Overlay<'p> {
     pub files: BTreeMap<&'p str, Source<'p>>,
     /// The fragments by the name under which they are gathered, each in the order of the layers.
     pub fragments: BTreeMap<&'p str, Vec<Source<'p>>>,
+    /// Each file that was replaced, and the one that did it. Two layers of one preset that are no base may have met by
+    /// accident, which nobody would see in a project.
+    pub replaced: Vec<[Source<'p>; 2]>,
 }
 
 impl<'p> Overlay<'p> {
@@ -60,6 +71,7 @@ impl<'p> Overlay<'p> {
         for layer in layers {
             for &(path, text) in &layer.files {
                 overlay.add(Source {
+                    preset: layer.preset,
                     layer: &layer.name,
                     path,
                     text,
@@ -77,17 +89,74 @@ impl<'p> Overlay<'p> {
             );
         }
         let file_name = target.rsplit('/').next().unwrap_or(target);
-        let Some(fragment) = file_name.strip_prefix(FRAGMENT) else {
-            self.files.insert(target, source);
-            return Ok(());
-        };
-        if file_name != target {
+        let fragment = file_name.strip_prefix(FRAGMENT);
+        if fragment.is_some() && file_name != target {
             bail!(
                 "`{place}`: a fragment stands in the root of its layer, which is `{}`",
                 source.layer
             );
         }
-        self.fragments.entry(fragment).or_default().push(source);
+        let dropped = target.strip_suffix(DROP);
+        match (fragment, dropped) {
+            (None, None) => {
+                if let Some(earlier) = self.files.insert(target, source) {
+                    self.replaced.push([earlier, source]);
+                }
+            }
+            (Some(fragment), None) => self.fragments.entry(fragment).or_default().push(source),
+            (fragment, Some(dropped)) => {
+                let was_there = match fragment.and_then(|name| name.strip_suffix(DROP)) {
+                    Some(name) => self.fragments.remove(name).is_some(),
+                    None => self.files.remove(dropped).is_some(),
+                };
+                if !was_there {
+                    bail!("{}", nothing_to_drop(&place, dropped));
+                }
+            }
+        }
         Ok(())
+    }
+}
+
+fn nothing_to_drop(place: &str, dropped: &str) -> String {
+    let help = match dropped.strip_suffix(TEMPLATE) {
+        Some(path) => {
+            format!("it is called as in the project, without `{TEMPLATE}`: `{path}{DROP}`")
+        }
+        None => "a file that only some options bring is dropped in the layers of those options"
+            .to_owned(),
+    };
+    format!("`{place}` drops `{dropped}`, which no earlier layer has\nhelp: {help}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_tells_which_files_were_replaced_by_which() {
+        let text = Cow::Borrowed("");
+        let layer = |preset, name: &str, files: &[&'static str]| Layer {
+            preset: Some(preset),
+            name: name.to_owned(),
+            files: files.iter().map(|path| (*path, &text)).collect(),
+        };
+        let layers = [
+            layer("house", "base", &["a.rs"]),
+            layer("house", "cache/memory", &["a.rs.jinja", "b.rs"]),
+            layer("flat", "base", &["b.rs", "c.rs"]),
+        ];
+        let overlay = Overlay::of(&layers).unwrap();
+        let replaced = overlay.replaced.iter();
+        let replaced: Vec<_> = replaced
+            .map(|pair| pair.map(|source| source.place()))
+            .collect();
+        assert_eq!(
+            replaced,
+            [
+                ["house:base/a.rs", "house:cache/memory/a.rs.jinja"],
+                ["house:cache/memory/b.rs", "flat:base/b.rs"],
+            ]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! A preset: its manifest, checked, and the text of its layers. Data, never code.
 //!
+//! A preset that extends another one has that one's layers below its own, and its choices before its own.
+//!
 //! The manifest is the one source for prompts, flags, help and the combinations that tests go through.
 
 use std::borrow::Cow;
@@ -35,7 +37,7 @@ const TAKEN: &[&str] = &[
 ];
 
 /// A preset that can be rendered.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Preset {
     /// What users call it.
     pub name: String,
@@ -46,6 +48,14 @@ pub struct Preset {
     /// Names that its own code can't live with.
     pub reserved: Reserved,
     next: Vec<String>,
+    /// What it extends before what extends it; itself last.
+    parts: Vec<Part>,
+}
+
+/// The text of one preset of a chain.
+#[derive(Debug)]
+struct Part {
+    name: String,
     files: Files,
 }
 
@@ -108,6 +118,8 @@ pub struct Reserved {
 /// A directory of a preset that a rendering uses.
 #[derive(Debug)]
 pub struct Layer<'p> {
+    /// The preset that it is of, where there are several.
+    pub preset: Option<&'p str>,
     /// `base` or `CHOICE/OPTION`.
     pub name: String,
     /// Its files by the path that they have inside the layer.
@@ -115,40 +127,64 @@ pub struct Layer<'p> {
 }
 
 /// The manifest as it is written.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Manifest {
-    name: String,
+pub struct Manifest {
+    /// What users call the preset.
+    pub name: String,
     description: String,
+    /// The preset that it extends, as `source` finds it.
+    pub extends: Option<String>,
     #[serde(default, rename = "choice")]
     choices: Vec<Choice>,
     #[serde(default)]
     reserved: Reserved,
     /// Shell commands that show the finished project at work. `{{resource}}` is the resource as URLs say it.
-    #[serde(default)]
-    next: Vec<String>,
+    next: Option<Vec<String>>,
 }
 
-impl Preset {
-    /// Reads the manifest among `files` and checks that the rest fits it.
-    pub fn parse(files: Files) -> Result<Preset> {
+impl Manifest {
+    /// Reads the manifest among a preset's files.
+    pub fn parse(files: &Files) -> Result<Manifest> {
         let text = files
             .get(MANIFEST)
             .with_context(|| format!("there is no `{MANIFEST}`"))?;
-        let manifest: Manifest =
-            toml::from_str(text).with_context(|| format!("`{MANIFEST}` is not valid"))?;
-        let preset = Preset {
-            name: manifest.name,
-            description: manifest.description,
-            choices: manifest.choices,
-            reserved: manifest.reserved,
-            next: manifest.next,
-            files,
-        };
+        toml::from_str(text).with_context(|| format!("`{MANIFEST}` is not valid"))
+    }
+}
+
+impl Preset {
+    /// The preset of these files, over the one that it extends. Checks that its files fit its manifest.
+    pub fn new(manifest: Manifest, files: Files, parent: Option<Preset>) -> Result<Preset> {
+        let not_valid = || format!("`{MANIFEST}` is not valid");
+        check_word("the preset", &manifest.name).with_context(not_valid)?;
+        check_choices(&manifest.choices).with_context(not_valid)?;
+        let mut preset = parent.unwrap_or_default();
+        preset.name = manifest.name;
+        preset.description = manifest.description;
+        for choice in manifest.choices {
+            let same = preset
+                .choices
+                .iter_mut()
+                .find(|other| other.name == choice.name);
+            match same {
+                Some(same) => *same = choice,
+                None => preset.choices.push(choice),
+            }
+        }
+        preset.reserved.projects.extend(manifest.reserved.projects);
         preset
-            .check_choices()
-            .with_context(|| format!("`{MANIFEST}` is not valid"))?;
-        preset.check_files()?;
+            .reserved
+            .resources
+            .extend(manifest.reserved.resources);
+        if let Some(next) = manifest.next {
+            preset.next = next;
+        }
+        preset.check_files(&files)?;
+        preset.parts.push(Part {
+            name: preset.name.clone(),
+            files,
+        });
         Ok(preset)
     }
 
@@ -157,26 +193,54 @@ impl Preset {
         self.choices.iter().find(|choice| choice.name == name)
     }
 
-    /// A file of the preset's root, such as its lock table.
+    /// A file of the preset's own root.
     pub fn file(&self, path: &str) -> Option<&str> {
-        self.files.get(path).map(|text| &**text)
+        self.parts.last()?.file(path)
+    }
+
+    /// The lock table as it is written. That of the preset it extends will do for a preset that adds no dependency.
+    pub fn lock_text(&self) -> Option<&str> {
+        for part in self.parts.iter().rev() {
+            if let Some(table) = part.file(LOCK_TABLE) {
+                return Some(table);
+            }
+            if part.adds_dependencies() {
+                break;
+            }
+        }
+        None
+    }
+
+    /// The nearest lock table, which may lack what the preset adds: the versions to start from.
+    pub fn pinned_text(&self) -> Option<&str> {
+        let mut parts = self.parts.iter().rev();
+        parts.find_map(|part| part.file(LOCK_TABLE))
     }
 
     /// The lock table, if the preset has one.
     pub fn lock_table(&self) -> Result<Option<Table<'_>>> {
-        let table = self.file(LOCK_TABLE).map(Table::parse).transpose();
+        let table = self.lock_text().map(Table::parse).transpose();
         table.with_context(|| format!("`{LOCK_TABLE}` is not valid"))
     }
 
-    /// What its options cost, if that was measured.
+    /// What its options cost, as far as that was measured.
     pub fn prices(&self) -> Result<Option<Prices>> {
-        self.file(PRICES).map(Prices::parse).transpose()
+        let mut prices: Option<Prices> = None;
+        for text in self.parts.iter().filter_map(|part| part.file(PRICES)) {
+            let own = Prices::parse(text)?;
+            prices = Some(match prices {
+                Some(prices) => own.over(prices),
+                None => own,
+            });
+        }
+        Ok(prices)
     }
 
     /// A name for a project of this preset.
     pub fn project_name(&self, text: &str) -> Result<ProjectName> {
         // Cargo can't lock a project that has the name of one of its packages, however deep that stands.
-        let packages: Vec<_> = lock::package_names(self.lock_text()).collect();
+        let packages = self.pinned_text().unwrap_or_default();
+        let packages: Vec<_> = lock::package_names(packages).collect();
         let words = &self.reserved.projects;
         Ok(ProjectName::parse(
             text,
@@ -189,7 +253,8 @@ impl Preset {
 
     /// A name for a resource of this preset.
     pub fn resource_name(&self, text: &str) -> Result<ResourceName> {
-        let packages: Vec<_> = lock::direct_dependencies(self.lock_text()).collect();
+        let packages = self.pinned_text().unwrap_or_default();
+        let packages: Vec<_> = lock::direct_dependencies(packages).collect();
         let words = &self.reserved.resources;
         Ok(ResourceName::parse(
             text,
@@ -226,80 +291,28 @@ impl Preset {
             .collect()
     }
 
-    /// The lock table as it is written; empty if there is none.
-    fn lock_text(&self) -> &str {
-        self.file(LOCK_TABLE).unwrap_or_default()
-    }
-
-    /// The layers that these answers ask for, base first, then in the order of the choices.
+    /// The layers that these answers ask for: of each preset of the chain base first, then in the order of the choices.
     pub fn layers(&self, answers: &Answers) -> Vec<Layer<'_>> {
         let chosen = answers
             .options
             .iter()
             .map(|(choice, option)| format!("{choice}/{option}"));
-        std::iter::once(BASE.to_owned())
-            .chain(chosen)
-            .map(|name| self.layer(name))
-            .collect()
-    }
-
-    fn layer(&self, name: String) -> Layer<'_> {
-        let prefix = format!("{name}/");
-        let files = self
-            .files
-            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
-            .map_while(|(path, text)| Some((path.strip_prefix(prefix.as_str())?, text)))
-            .collect();
-        Layer { name, files }
-    }
-
-    fn check_choices(&self) -> Result<()> {
-        check_word("the preset", &self.name)?;
-        for (index, choice) in self.choices.iter().enumerate() {
-            let name = &choice.name;
-            check_word("a choice", name)?;
-            ensure!(
-                !TAKEN.contains(&name.as_str()),
-                "a choice can't be called `{name}`: the word is taken"
-            );
-            ensure!(
-                self.choices[..index]
-                    .iter()
-                    .all(|other| other.name != *name),
-                "the choice `{name}` stands twice"
-            );
-            ensure!(
-                !choice.options.is_empty(),
-                "the choice `{name}` has no option"
-            );
-            for (index, option) in choice.options.iter().enumerate() {
-                check_word("an option", &option.name)?;
-                let twice = choice.options[..index]
-                    .iter()
-                    .any(|other| other.name == option.name);
-                ensure!(
-                    !twice,
-                    "the option `{}` of `{name}` stands twice",
-                    option.name
-                );
-                if let Some(server) = &option.server {
-                    server.address(&server.default).with_context(|| {
-                        format!("the default server of `{name}={}`", option.name)
-                    })?;
-                }
-            }
-            let default = &choice.default;
-            ensure!(
-                choice.option(default).is_some(),
-                "the default `{default}` of `{name}` is not one of its options"
-            );
+        let names: Vec<String> = std::iter::once(BASE.to_owned()).chain(chosen).collect();
+        let is_chain = self.parts.len() > 1;
+        let mut layers = Vec::new();
+        for part in &self.parts {
+            layers.extend(names.iter().map(|name| Layer {
+                preset: is_chain.then_some(part.name.as_str()),
+                name: name.clone(),
+                files: part.layer(name),
+            }));
         }
-        Ok(())
+        layers
     }
 
     /// A misspelt directory would otherwise be a layer that nobody ever gets.
-    fn check_files(&self) -> Result<()> {
-        for path in self.files.keys() {
+    fn check_files(&self, files: &Files) -> Result<()> {
+        for path in files.keys() {
             if let Some(reason) = tree::unsafe_path(path) {
                 bail!("the path `{path}` {reason}");
             }
@@ -318,6 +331,29 @@ impl Preset {
             }
         }
         Ok(())
+    }
+}
+
+impl Part {
+    fn file(&self, path: &str) -> Option<&str> {
+        self.files.get(path).map(|text| &**text)
+    }
+
+    /// The files of a layer by the path that they have in it.
+    fn layer(&self, name: &str) -> Vec<(&str, &Cow<'static, str>)> {
+        let prefix = format!("{name}/");
+        self.files
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+            .map_while(|(path, text)| Some((path.strip_prefix(prefix.as_str())?, text)))
+            .collect()
+    }
+
+    /// Whether any layer has something to say in the project's `Cargo.toml`. What, isn't looked at.
+    fn adds_dependencies(&self) -> bool {
+        self.files.keys().any(|path| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            name.trim_start_matches('_').starts_with("Cargo.toml")
+        })
     }
 }
 
@@ -356,5 +392,46 @@ fn check_word(what: &str, word: &str) -> Result<()> {
         plain,
         "the name `{word}` of {what} is not made of lower-case letters, digits and `_`"
     );
+    Ok(())
+}
+
+fn check_choices(choices: &[Choice]) -> Result<()> {
+    for (index, choice) in choices.iter().enumerate() {
+        let name = &choice.name;
+        check_word("a choice", name)?;
+        ensure!(
+            !TAKEN.contains(&name.as_str()),
+            "a choice can't be called `{name}`: the word is taken"
+        );
+        ensure!(
+            choices[..index].iter().all(|other| other.name != *name),
+            "the choice `{name}` stands twice"
+        );
+        ensure!(
+            !choice.options.is_empty(),
+            "the choice `{name}` has no option"
+        );
+        for (index, option) in choice.options.iter().enumerate() {
+            check_word("an option", &option.name)?;
+            let twice = choice.options[..index]
+                .iter()
+                .any(|other| other.name == option.name);
+            ensure!(
+                !twice,
+                "the option `{}` of `{name}` stands twice",
+                option.name
+            );
+            if let Some(server) = &option.server {
+                server
+                    .address(&server.default)
+                    .with_context(|| format!("the default server of `{name}={}`", option.name))?;
+            }
+        }
+        let default = &choice.default;
+        ensure!(
+            choice.option(default).is_some(),
+            "the default `{default}` of `{name}` is not one of its options"
+        );
+    }
     Ok(())
 }

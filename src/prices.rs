@@ -43,6 +43,17 @@ impl Prices {
         toml::from_str(text).with_context(|| format!("`{PRICES}` is not valid"))
     }
 
+    /// These, and where they say nothing those of the preset that is extended.
+    pub fn over(self, mut parent: Prices) -> Prices {
+        for (choice, options) in self.options {
+            parent.options.entry(choice).or_default().extend(options);
+        }
+        Prices {
+            base: self.base,
+            options: parent.options,
+        }
+    }
+
     /// The text of the file that keeps them.
     pub fn to_toml(&self) -> Result<String> {
         let prices = toml::to_string(self)?;
@@ -117,5 +128,38 @@ impl fmt::Display for Price {
             "{:+} crates, {:+.0} s to build",
             self.crates, self.build_cpu_seconds
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prices_of_a_preset_stand_before_those_of_what_it_extends() {
+        let prices = |base, options: &[(&str, i64)]| {
+            let price = |crates| Price {
+                crates,
+                build_cpu_seconds: 0.0,
+                binary_bytes: None,
+            };
+            let options = options.iter();
+            let options = options.map(|(option, crates)| (option.to_string(), price(*crates)));
+            Prices {
+                base: price(base),
+                options: [("cache".to_owned(), options.collect())].into(),
+            }
+        };
+        let parent = prices(77, &[("memory", 14), ("redis", 20)]);
+        let both = prices(80, &[("redis", 21)]).over(parent);
+        assert_eq!(both.base.crates, 80);
+        assert_eq!(
+            both.of("cache", "memory").map(|price| price.crates),
+            Some(14)
+        );
+        assert_eq!(
+            both.of("cache", "redis").map(|price| price.crates),
+            Some(21)
+        );
     }
 }

@@ -1,13 +1,14 @@
 //! Where a preset's text comes from: embedded in the program, or a directory.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::slice;
 
 use anyhow::{Context, Result, bail};
 use include_dir::{Dir, include_dir};
 use walkdir::WalkDir;
 
-use crate::preset::{Files, MANIFEST, Preset};
+use crate::preset::{Files, MANIFEST, Manifest, Preset};
 use crate::refusal::{Refusal, list};
 
 static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -18,15 +19,85 @@ pub const DEFAULT: &str = "axum";
 /// Bytes that a preset in a directory may have; a wrong directory is found out before it is read.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
+/// Presets that one chain may have.
+const MAX_CHAIN: usize = 16;
+
+/// Where a preset is.
+#[derive(Debug, Clone)]
+enum Place {
+    BuiltIn(Dir<'static>),
+    Directory(PathBuf),
+}
+
 /// The preset that users name: a built-in one, or a directory.
 pub fn load(preset: &str) -> Result<Preset> {
-    let files = match TEMPLATES.get_dir(preset) {
-        Some(dir) => {
-            embedded(dir).with_context(|| format!("the built-in preset `{preset}` is broken"))?
+    let place = place(preset);
+    open(&place, read(&place)?, &[]).with_context(|| format!("the preset `{preset}` can't be used"))
+}
+
+fn place(preset: &str) -> Place {
+    match TEMPLATES.get_dir(preset) {
+        Some(dir) => Place::BuiltIn(dir.clone()),
+        None => Place::Directory(preset.into()),
+    }
+}
+
+/// The preset that the one at `child` extends: a built-in one, or a directory by its path from there.
+fn parent(child: &Place, extends: &str) -> Result<Place> {
+    let is_path = extends.starts_with("./") || extends.starts_with("../");
+    match (child, TEMPLATES.get_dir(extends)) {
+        (Place::Directory(child), _) if is_path => Ok(Place::Directory(child.join(extends))),
+        (_, Some(dir)) => Ok(Place::BuiltIn(dir.clone())),
+        _ => {
+            let built_in = TEMPLATES.dirs().map(|dir| dir.path().to_string_lossy());
+            let what = format!("there is no preset `{extends}` to extend");
+            let help = format!(
+                "built in is {}, and a directory starts with `./` or `../`",
+                list(built_in)
+            );
+            Err(Refusal::new(what).help(help).into())
         }
-        None => directory(Path::new(preset))?,
+    }
+}
+
+fn read(place: &Place) -> Result<Files> {
+    match place {
+        Place::BuiltIn(dir) => embedded(dir),
+        Place::Directory(root) => directory(root),
+    }
+}
+
+/// The preset of these files from a place. `children` are those that extend it.
+fn open(place: &Place, mut files: Files, children: &[String]) -> Result<Preset> {
+    let manifest = Manifest::parse(&files)?;
+    let chain = [children, slice::from_ref(&manifest.name)].concat();
+    if children.contains(&manifest.name) {
+        let help = "presets of one chain have a name of their own each";
+        bail!("{} is a cycle\nhelp: {help}", as_chain(&chain));
+    }
+    if chain.len() > MAX_CHAIN {
+        bail!("{} are more than {MAX_CHAIN} presets", as_chain(&chain));
+    }
+    let extended = match &manifest.extends {
+        Some(extends) => {
+            // A preset may hold the one that it extends, which is no layer of its own.
+            if let Some(inside) = extends.strip_prefix("./") {
+                let inside = format!("{}/", inside.trim_end_matches('/'));
+                files.retain(|path, _| !path.starts_with(&inside));
+            }
+            let extended =
+                parent(place, extends).and_then(|place| open(&place, read(&place)?, &chain));
+            Some(extended.with_context(|| format!("it extends `{extends}`"))?)
+        }
+        None => None,
     };
-    Preset::parse(files).with_context(|| format!("the preset `{preset}` can't be used"))
+    Preset::new(manifest, files, extended)
+}
+
+/// "`a` extends `b` extends `a`".
+fn as_chain(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(" extends ")
 }
 
 fn embedded(preset: &Dir<'static>) -> Result<Files> {

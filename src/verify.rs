@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::answers::{Answers, SAMPLE};
 use crate::cargo::{self, End, Project};
 use crate::combinations::{self, Combination};
-use crate::preset::{LOCK_TABLE, Preset, Server};
+use crate::preset::{Preset, Server};
 use crate::{disk, record, render};
 
 /// How long a server has to accept a connection.
@@ -184,7 +184,7 @@ impl Verifier<'_> {
             let end = project.run(words)?;
             succeeded(project, words, &end)
         };
-        let locked = match self.preset.file(LOCK_TABLE) {
+        let locked = match self.preset.lock_text() {
             Some(_) => " --locked",
             None => "",
         };

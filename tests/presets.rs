@@ -236,7 +236,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
       |
     3 | hooks = ["rm"]
       | ^^^^^
-    unknown field `hooks`, expected one of `name`, `description`, `choice`, `reserved`, `next`
+    unknown field `hooks`, expected one of `name`, `description`, `extends`, `choice`, `reserved`, `next`
     "#);
     assert_seen!(manifest("name = \"house\"\n"), @r#"
     exit 1

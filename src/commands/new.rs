@@ -11,7 +11,7 @@ use crate::ask::{self, Open};
 use crate::cli::New;
 use crate::disk::{Destination, Staging};
 use crate::merge::merge;
-use crate::preset::{LOCK_TABLE, Preset};
+use crate::preset::Preset;
 use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::tree::Tree;
@@ -122,7 +122,7 @@ fn notes(preset: &Preset, exclusion: Option<&Exclusion>, report: &mut Report) {
             "listed in `exclude` of `{manifest}`, whose workspace takes it for a member"
         ));
     }
-    if preset.file(LOCK_TABLE).is_none() {
+    if preset.lock_text().is_none() {
         let lock = "`Cargo.lock`, because the preset has no lock table: the first build resolves the dependencies";
         report.skipped.push(lock.to_owned());
     }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::answers::{Answers, SAMPLE};
 use crate::cargo::{self, Stub};
-use crate::lock::{self, Chosen, Resolved};
+use crate::lock::{self, Chosen, Resolved, Table};
 use crate::preset::{Choice, LOCK_TABLE, NONE, Preset};
 use crate::prices::{PRICES, Price, Prices};
 use crate::{disk, render, source};
@@ -21,7 +21,8 @@ pub fn lock(directory: &Path, update: bool) -> Result<()> {
     let everything: Vec<Chosen> = preset.choices.iter().flat_map(named_options).collect();
     let everything = Answers::sample(&everything)?;
     let all = stub(&preset, &everything.options)?;
-    let superset = match preset.lock_table()? {
+    // Without a table of its own it starts from that of the preset it extends.
+    let superset = match preset.pinned_text().map(Table::parse).transpose()? {
         Some(table) if !update => {
             all.resolve_from(&table.lockfile(SAMPLE, &everything.chosen().collect::<Vec<_>>()))?
         }
