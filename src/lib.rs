@@ -37,5 +37,6 @@ pub mod prices;
 pub mod tree;
 
 mod fit;
+pub mod quote;
 pub mod refusal;
 pub mod words;

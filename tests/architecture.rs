@@ -44,6 +44,7 @@ const CORE: &[&str] = &[
     "prices",
     "tree",
     "fit",
+    "quote",
     "refusal",
     "words",
 ];
