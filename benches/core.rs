@@ -44,8 +44,9 @@ fn defaults(preset: &Preset) -> Answers {
     Answers {
         name: preset.project_name("accounts-api").unwrap(),
         options: choices
-            .map(|choice| (choice.name.clone(), choice.default.clone()))
+            .map(|choice| (choice.name.clone(), choice.default[0].clone()))
             .collect(),
+        texts: Vec::new(),
         resources: vec![preset.resource_name("accounts").unwrap()],
     }
 }

@@ -25,23 +25,17 @@ pub const SAMPLE: &str = "things-api";
 pub struct Answers {
     /// The project's name.
     pub name: ProjectName,
-    /// An option for every choice of the preset, in the preset's order.
+    /// Each choice with an option that was chosen, in the preset's order. A choice of many stands here once for each of
+    /// them, a text not at all.
     pub options: Vec<(String, String)>,
+    /// Each choice whose answer is a text, and that text. It is never trusted, so templates quote it.
+    pub texts: Vec<(String, String)>,
     /// The things that the service serves.
     pub resources: Vec<ResourceName>,
 }
 
 impl Answers {
-    /// Those of a project that nobody keeps, for the sake of its options.
-    pub fn sample(options: &[(String, String)]) -> Result<Answers, Refusal> {
-        Ok(Answers {
-            name: ProjectName::parse(SAMPLE, Taken::default())?,
-            options: options.to_vec(),
-            resources: vec![ResourceName::parse("things", Taken::default())?],
-        })
-    }
-
-    /// Each choice with its option.
+    /// Each choice with an option that was chosen.
     pub fn chosen(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options
             .iter()

@@ -6,10 +6,11 @@ use std::io::{self, IsTerminal};
 use anyhow::{Result, anyhow};
 use dialoguer::console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
-use dialoguer::{Error, Select};
+use dialoguer::{Confirm, Error, Input, MultiSelect, Select};
 
+use crate::choice::{Choice, ChoiceOption, Kind, NO, NONE, YES};
 use crate::interrupt::{self, Interrupted};
-use crate::preset::{Choice, Preset};
+use crate::preset::Preset;
 use crate::prices::Prices;
 use crate::refusal::{Refusal, list};
 
@@ -22,16 +23,18 @@ pub enum Open {
     TakeDefault,
 }
 
-/// An option for every choice of the preset.
-pub fn options(
-    preset: &Preset,
-    given: &BTreeMap<String, String>,
-    open: Open,
-) -> Result<Vec<(String, String)>> {
-    let is_asked = |choice: &&Choice| {
-        open == Open::Ask && choice.options.len() > 1 && !given.contains_key(&choice.name)
+/// What flags said, by the choice's name. A choice of many may have several options, or `none`.
+pub type Given = BTreeMap<String, Vec<String>>;
+
+/// Pairs of a choice and an option or a text.
+type Pairs = Vec<(String, String)>;
+
+/// An answer to every choice of the preset that applies: options, and texts.
+pub fn answers(preset: &Preset, given: &Given, open: Open) -> Result<(Pairs, Pairs)> {
+    let asked = match open {
+        Open::Ask => asked(preset, given)?,
+        Open::TakeDefault => Vec::new(),
     };
-    let asked: Vec<&Choice> = preset.choices.iter().filter(is_asked).collect();
     let has_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !asked.is_empty() && !has_terminal {
         return Err(no_terminal(&asked).into());
@@ -41,25 +44,114 @@ pub fn options(
     } else {
         preset.prices()?
     };
-    let answer = |choice: &Choice| {
-        let option = if is_asked(&choice) {
-            ask(choice, prices.as_ref())?
-        } else {
-            given.get(&choice.name).unwrap_or(&choice.default).clone()
+    let is_asked = |choice: &Choice| open == Open::Ask && is_open(choice, given);
+    walk(preset, given, |choice| match is_asked(choice) {
+        true => ask(choice, prices.as_ref()),
+        false => Ok(choice.default.clone()),
+    })
+}
+
+/// Goes through the choices that apply, and answers those that no flag answers with `answer`.
+fn walk<'p>(
+    preset: &'p Preset,
+    given: &Given,
+    mut answer: impl FnMut(&'p Choice) -> Result<Vec<String>>,
+) -> Result<(Pairs, Pairs)> {
+    let (mut options, mut texts) = (Pairs::new(), Pairs::new());
+    for choice in &preset.choices {
+        if !choice.applies(&options) {
+            if given.contains_key(&choice.name) {
+                return Err(does_not_apply(choice).into());
+            }
+            continue;
+        }
+        let answers = match given.get(&choice.name) {
+            Some(given) => check(choice, given)?,
+            None => answer(choice)?,
         };
-        Ok((choice.name.clone(), option))
-    };
-    preset.choices.iter().map(answer).collect()
+        let pairs = answers
+            .into_iter()
+            .map(|answer| (choice.name.clone(), answer));
+        match choice.is_text() {
+            true => texts.extend(pairs),
+            false => options.extend(pairs),
+        }
+    }
+    Ok((options, texts))
+}
+
+/// Whether a choice has to be asked: no flag answers it, and there is more than one answer.
+fn is_open(choice: &Choice, given: &Given) -> bool {
+    let is_one_of_one = matches!(choice.kind, Kind::One) && choice.options.len() == 1;
+    !given.contains_key(&choice.name) && !is_one_of_one
+}
+
+/// The choices that will have to be asked, as long as the defaults are taken.
+fn asked<'p>(preset: &'p Preset, given: &Given) -> Result<Vec<&'p Choice>> {
+    let mut asked = Vec::new();
+    walk(preset, given, |choice| {
+        if is_open(choice, given) {
+            asked.push(choice);
+        }
+        Ok(choice.default.clone())
+    })?;
+    Ok(asked)
+}
+
+/// What a flag says, if the choice can have it. Of one that has options, they are among them: the command line saw to it.
+fn check(choice: &Choice, given: &[String]) -> Result<Vec<String>, Refusal> {
+    let name = &choice.name;
+    match &choice.kind {
+        Kind::One | Kind::Flag => Ok(given.to_vec()),
+        Kind::Many => {
+            let others: Vec<_> = given.iter().filter(|option| *option != NONE).collect();
+            if others.len() < given.len() && !others.is_empty() {
+                let what = format!("`--{name} {NONE}` can't have {} as well", list(others));
+                return Err(Refusal::new(what).help(format!("leave `{NONE}` out, or the others")));
+            }
+            let options = choice.options.iter().map(|option| option.name.clone());
+            Ok(options.filter(|option| given.contains(option)).collect())
+        }
+        Kind::Text(_) => {
+            for text in given {
+                choice.check_text(text).map_err(|reason| {
+                    let what =
+                        format!("`--{name}` can't be `{}`: it {reason}", text.escape_debug());
+                    let default = choice.default.join("");
+                    let help = match &choice.help {
+                        Some(help) => help.clone(),
+                        None => format!("such as `{default}`"),
+                    };
+                    Refusal::new(what).help(help)
+                })?;
+            }
+            Ok(given.to_vec())
+        }
+    }
+}
+
+fn does_not_apply(choice: &Choice) -> Refusal {
+    let conditions = choice.when.iter();
+    let conditions: Vec<_> = conditions
+        .map(|(name, options)| format!("`--{name} {}`", options.join("|")))
+        .collect();
+    Refusal::new(format!(
+        "`--{}` says something only with {}",
+        choice.name,
+        conditions.join(" and ")
+    ))
+    .help(format!("leave `--{}` out, or say that, too", choice.name))
 }
 
 fn no_terminal(asked: &[&Choice]) -> Refusal {
     let flags = asked.iter().map(|choice| {
-        let options: Vec<&str> = choice
-            .options
-            .iter()
-            .map(|option| option.name.as_str())
-            .collect();
-        format!("--{} {}", choice.name, options.join("|"))
+        let options = choice.options.iter().map(|option| option.name.as_str());
+        let answers: Vec<&str> = match &choice.kind {
+            Kind::One | Kind::Flag => options.collect(),
+            Kind::Many => options.chain([NONE]).collect(),
+            Kind::Text(_) => vec!["TEXT"],
+        };
+        format!("--{} {}", choice.name, answers.join("|"))
     });
     let names = asked.iter().map(|choice| &choice.name);
     Refusal::new(format!(
@@ -73,22 +165,13 @@ fn no_terminal(asked: &[&Choice]) -> Refusal {
 }
 
 /// Asks one question, on stderr.
-fn ask(choice: &Choice, prices: Option<&Prices>) -> Result<String> {
+fn ask(choice: &Choice, prices: Option<&Prices>) -> Result<Vec<String>> {
     interrupt::check()?;
     let colorful = ColorfulTheme::default();
     let theme: &dyn Theme = if has_color() { &colorful } else { &SimpleTheme };
-    let default = choice
-        .options
-        .iter()
-        .position(|option| option.name == choice.default);
-    let select = Select::with_theme(theme)
-        .with_prompt(&choice.prompt)
-        .items(lines(choice, prices))
-        .default(default.unwrap_or_default())
-        .report(false);
     let terminal = Term::stderr();
-    let selected = interrupt::while_asking(|| select.interact_on(&terminal));
-    let selected = selected.map_err(|Error::IO(error)| {
+    let answer = interrupt::while_asking(|| prompt(choice, prices, theme, &terminal));
+    let answer = answer.map_err(|Error::IO(error)| {
         // The prompt hides the cursor, and shows it again only when it is answered.
         let _ = terminal.show_cursor();
         match error.kind() {
@@ -96,9 +179,77 @@ fn ask(choice: &Choice, prices: Option<&Prices>) -> Result<String> {
             _ => anyhow!(error).context("the answer can't be read"),
         }
     })?;
-    let option = choice.options[selected].name.clone();
-    terminal.write_line(&format!("{} {option}", choice.prompt))?;
-    Ok(option)
+    let shown = match answer.is_empty() {
+        true => NONE.to_owned(),
+        false => answer.join(", "),
+    };
+    terminal.write_line(&format!("{} {shown}", choice.prompt))?;
+    Ok(answer)
+}
+
+/// The prompt that fits the kind.
+fn prompt(
+    choice: &Choice,
+    prices: Option<&Prices>,
+    theme: &dyn Theme,
+    terminal: &Term,
+) -> dialoguer::Result<Vec<String>> {
+    let prompt = match &choice.help {
+        Some(help) => format!("{} {help}", choice.prompt),
+        None => choice.prompt.clone(),
+    };
+    let is_default = |option: &ChoiceOption| choice.default.contains(&option.name);
+    let name = |index: usize| choice.options[index].name.clone();
+    match &choice.kind {
+        Kind::One => {
+            let default = choice.options.iter().position(is_default);
+            let select = Select::with_theme(theme)
+                .with_prompt(prompt)
+                .items(lines(choice, prices))
+                .default(default.unwrap_or_default())
+                .report(false);
+            Ok(vec![name(select.interact_on(terminal)?)])
+        }
+        Kind::Flag => {
+            let price = prices.and_then(|prices| prices.of(&choice.name, YES));
+            let price = price.map(|price| format!(" ({price})"));
+            let confirm = Confirm::with_theme(theme)
+                .with_prompt(prompt + &price.unwrap_or_default())
+                .default(choice.default.iter().any(|default| default == YES))
+                .report(false);
+            let answer = if confirm.interact_on(terminal)? {
+                YES
+            } else {
+                NO
+            };
+            Ok(vec![answer.to_owned()])
+        }
+        Kind::Many => {
+            let defaults = choice.options.iter().map(is_default);
+            let select = MultiSelect::with_theme(theme)
+                .with_prompt(format!("{prompt} (space takes one, enter ends)"))
+                .items_checked(lines(choice, prices).into_iter().zip(defaults))
+                .report(false);
+            Ok(select
+                .interact_on(terminal)?
+                .into_iter()
+                .map(name)
+                .collect())
+        }
+        Kind::Text(_) => {
+            let input = Input::with_theme(theme)
+                .with_prompt(prompt)
+                .with_initial_text(choice.default.join(""))
+                .allow_empty(true)
+                .validate_with(|text: &String| {
+                    choice
+                        .check_text(text)
+                        .map_err(|reason| format!("it {reason}"))
+                })
+                .report(false);
+            Ok(vec![input.interact_text_on(terminal)?])
+        }
+    }
 }
 
 /// See <https://no-color.org>. Whether stderr is a terminal was asked before.

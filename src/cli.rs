@@ -2,16 +2,19 @@
 //!
 //! What is the same for every preset is derived; the choices of the preset in use become flags of their own name.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Error, Result};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+};
 
-use crate::preset::{Choice, ChoiceOption, Preset};
+use crate::ask::Given;
+use crate::choice::{Choice, Kind, NO, NONE, YES};
+use crate::preset::Preset;
 use crate::refusal::{Refusal, list};
 use crate::source;
 use crate::verify::Level;
@@ -61,9 +64,9 @@ pub struct New {
     /// Who reads the answer: people read it on stderr, programs on stdout.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// The options that flags gave, by the choice's name.
+    /// The answers that flags gave, by the choice's name.
     #[arg(skip)]
-    pub options: BTreeMap<String, String>,
+    pub given: Given,
 }
 
 /// What `scaffold verify` was asked for.
@@ -155,24 +158,28 @@ pub fn parse(args: Vec<OsString>) -> Result<Request> {
             .args(flags)
     });
     let options = preset.choices.iter().flat_map(|choice| {
-        let option = |option: &ChoiceOption| format!("{}={}", choice.name, option.name);
-        choice.options.iter().map(option)
+        let none = matches!(choice.kind, Kind::Many).then_some(NONE);
+        let options = choice.options.iter().map(|option| option.name.as_str());
+        options
+            .chain(none)
+            .map(|option| format!("{}={option}", choice.name))
     });
     let only = PossibleValuesParser::new(options.map(PossibleValue::new));
     let command = command.mut_subcommand("verify", |verify| {
         verify.mut_arg("only", |arg| arg.value_parser(only))
     });
+    let args = with_yes(args, &preset);
     let mut matches = command
         .try_get_matches_from(&args)
         .map_err(|error| explain(error, &args, &preset))?;
     match Cli::from_arg_matches(&matches)?.command {
         Command::New(mut new) => {
             if let Some((_, mut matches)) = matches.remove_subcommand() {
-                new.options = preset
+                new.given = preset
                     .choices
                     .iter()
                     .filter_map(|Choice { name, .. }| {
-                        Some((name.clone(), matches.remove_one(name)?))
+                        Some((name.clone(), matches.remove_many(name)?.collect()))
                     })
                     .collect();
             }
@@ -196,16 +203,67 @@ fn preset_in(args: &[OsString]) -> String {
         .unwrap_or_else(|| source::DEFAULT.to_owned())
 }
 
+/// Says `--audit=yes` for `--audit`, which would otherwise take the next word for its option.
+fn with_yes(args: Vec<OsString>, preset: &Preset) -> Vec<OsString> {
+    let flags = preset
+        .choices
+        .iter()
+        .filter(|choice| matches!(choice.kind, Kind::Flag))
+        .map(|choice| OsString::from(format!("--{}", choice.name)))
+        .collect::<Vec<_>>();
+    let end = args.iter().position(|arg| arg == "--");
+    let is_alone = |index: usize| {
+        let next = args.get(index + 1);
+        flags.contains(&args[index])
+            && end.is_none_or(|end| index < end)
+            && !next.is_some_and(|next| next == YES || next == NO)
+    };
+    let arg = |(index, arg): (usize, &OsString)| match is_alone(index) {
+        true => OsString::from(format!("{}={YES}", arg.to_string_lossy())),
+        false => arg.clone(),
+    };
+    args.iter().enumerate().map(arg).collect()
+}
+
 fn flag(choice: &Choice) -> Arg {
+    let value = |name: &str, help: &str| {
+        let value = PossibleValue::new(name.to_owned());
+        match help {
+            "" => value,
+            help => value.help(help.to_owned()),
+        }
+    };
     let options = choice
         .options
         .iter()
-        .map(|option| PossibleValue::new(option.name.clone()).help(option.help.clone()));
-    Arg::new(choice.name.clone())
+        .map(|option| value(&option.name, &option.help));
+    let default = match choice.default.is_empty() {
+        true => NONE.to_owned(),
+        false => choice.default.join(","),
+    };
+    let help = match &choice.help {
+        Some(help) => format!("{} {help} [default: {default}]", choice.prompt),
+        None => format!("{} [default: {default}]", choice.prompt),
+    };
+    let arg = Arg::new(choice.name.clone())
         .long(choice.name.clone())
         .value_name("OPTION")
-        .help(format!("{} [default: {}]", choice.prompt, choice.default))
-        .value_parser(PossibleValuesParser::new(options))
+        .help(help);
+    match &choice.kind {
+        Kind::One => arg.value_parser(PossibleValuesParser::new(options)),
+        Kind::Flag => arg
+            .value_parser(PossibleValuesParser::new(options))
+            .num_args(0..=1)
+            .default_missing_value(YES),
+        Kind::Many => arg
+            .value_parser(PossibleValuesParser::new(
+                options.chain([value(NONE, "none of them")]),
+            ))
+            .value_name("OPTION,...")
+            .value_delimiter(',')
+            .action(ArgAction::Append),
+        Kind::Text(_) => arg.value_name("TEXT"),
+    }
 }
 
 /// The mistakes that are made most, in this program's own words: an option and a flag that there are not.

@@ -31,6 +31,7 @@ pub mod plan;
 pub mod preset;
 
 pub mod answers;
+pub mod choice;
 pub mod lock;
 pub mod manifest;
 pub mod prices;

@@ -8,14 +8,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use anyhow::{Context, Result, bail, ensure};
-use http::Uri;
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 
-use crate::answers::{Answers, ProjectName, ResourceName, Taken};
+use crate::answers::{Answers, ProjectName, ResourceName, SAMPLE, Taken};
+use crate::choice::{Kind, Written, YES, check_word};
 use crate::lock::{self, Table};
 use crate::prices::{PRICES, Prices};
 use crate::tree;
+
+pub use crate::choice::{Choice, ChoiceOption, NONE, Server};
 
 /// A preset's files by path, before anything is known of them. Embedded ones are borrowed from the program itself.
 pub type Files = BTreeMap<Cow<'static, str>, Cow<'static, str>>;
@@ -26,16 +28,6 @@ pub const MANIFEST: &str = "preset.toml";
 pub const LOCK_TABLE: &str = "lock.txt";
 /// The directory of the layer that every project gets.
 pub const BASE: &str = "base";
-/// The option that stands for "without": templates see it as `none`, and it needs no directory.
-pub const NONE: &str = "none";
-
-/// Names that a choice can't have: a template's own variables, and flags that `new` has already.
-#[rustfmt::skip]
-const TAKEN: &[&str] = &[
-    "base", "crate_name", "false", "format", "fragments", "help", "into", "loop", "name", "none",
-    "preset", "resource", "resources", "self", "true", "version", "yes",
-];
-
 /// A preset that can be rendered.
 #[derive(Debug, Default)]
 pub struct Preset {
@@ -59,48 +51,17 @@ struct Part {
     files: Files,
 }
 
-/// A question of a preset.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Choice {
-    /// The name of its flag, of its directory and of its variable in templates.
-    pub name: String,
-    /// The question, as it is asked.
-    pub prompt: String,
-    /// The option that stands where nobody chose.
-    pub default: String,
-    /// The answers it can have. A choice with one option is not asked.
-    #[serde(rename = "option")]
-    pub options: Vec<ChoiceOption>,
-}
-
-/// One answer to a choice.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChoiceOption {
-    /// What users type, and the name of the layer's directory.
-    pub name: String,
-    /// One line about when to take it.
-    pub help: String,
-    /// Shell commands to run before the project's first `cargo run`.
-    #[serde(default)]
-    pub next: Vec<String>,
-    /// The server that the tests of a project with it talk to.
-    pub server: Option<Server>,
-}
-
-/// A server that tests need, and that whoever runs them has to start.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Server {
-    /// What people call it, such as `PostgreSQL`.
-    pub name: String,
-    /// The variable that says where it is, such as `TEST_POSTGRES_URL`.
-    pub variable: String,
-    /// Where it is if that is not set: a URL with a port.
-    pub default: String,
-    /// The shell command that starts one.
-    pub start: String,
+/// An answer to a choice, as its kind has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// An option.
+    One(&'a str),
+    /// Yes or no.
+    Flag(bool),
+    /// Any number of options.
+    Many(Vec<&'a str>),
+    /// A text.
+    Text(&'a str),
 }
 
 /// Names that a preset's own modules, routes and columns already use.
@@ -136,7 +97,7 @@ pub struct Manifest {
     /// The preset that it extends, as `source` finds it.
     pub extends: Option<String>,
     #[serde(default, rename = "choice")]
-    choices: Vec<Choice>,
+    choices: Vec<Written>,
     #[serde(default)]
     reserved: Reserved,
     /// Shell commands that show the finished project at work. `{{resource}}` is the resource as URLs say it.
@@ -158,20 +119,24 @@ impl Preset {
     pub fn new(manifest: Manifest, files: Files, parent: Option<Preset>) -> Result<Preset> {
         let not_valid = || format!("`{MANIFEST}` is not valid");
         check_word("the preset", &manifest.name).with_context(not_valid)?;
-        check_choices(&manifest.choices).with_context(not_valid)?;
         let mut preset = parent.unwrap_or_default();
         preset.name = manifest.name;
         preset.description = manifest.description;
-        for choice in manifest.choices {
-            let same = preset
-                .choices
-                .iter_mut()
-                .find(|other| other.name == choice.name);
-            match same {
+        let mut own = Vec::new();
+        for written in manifest.choices {
+            let choice = Choice::new(written).with_context(not_valid)?;
+            if own.contains(&choice.name) {
+                let twice = format!("the choice `{}` stands twice", choice.name);
+                return Err(anyhow!(twice).context(not_valid()));
+            }
+            own.push(choice.name.clone());
+            let mut choices = preset.choices.iter_mut();
+            match choices.find(|other| other.name == choice.name) {
                 Some(same) => *same = choice,
                 None => preset.choices.push(choice),
             }
         }
+        check_choices(&own, &preset.choices).with_context(not_valid)?;
         preset.reserved.projects.extend(manifest.reserved.projects);
         preset
             .reserved
@@ -263,6 +228,46 @@ impl Preset {
                 words,
             },
         )?)
+    }
+
+    /// The answers of a project that nobody keeps, for the sake of its options. Its texts are the defaults.
+    pub fn sample(&self, options: &[(String, String)]) -> Result<Answers> {
+        let texts = self
+            .choices
+            .iter()
+            .filter(|choice| choice.is_text() && choice.applies(options));
+        let text = |choice: &Choice| Some((choice.name.clone(), choice.default.first()?.clone()));
+        Ok(Answers {
+            name: ProjectName::parse(SAMPLE, Taken::default())?,
+            options: options.to_vec(),
+            texts: texts.filter_map(text).collect(),
+            resources: vec![ResourceName::parse("things", Taken::default())?],
+        })
+    }
+
+    /// Each choice that was answered, with its answer as its kind has it.
+    pub fn answered<'a>(&'a self, answers: &'a Answers) -> Vec<(&'a Choice, Answer<'a>)> {
+        let answer = |choice: &'a Choice| {
+            let chosen = answers.chosen().filter(|(name, _)| *name == choice.name);
+            let mut options = chosen.map(|(_, option)| option);
+            let answer = match &choice.kind {
+                Kind::One => Answer::One(options.last()?),
+                Kind::Flag => Answer::Flag(options.next()? == YES),
+                Kind::Many => {
+                    let options: Vec<&str> = options.collect();
+                    if options.is_empty() && !choice.applies(&answers.options) {
+                        return None;
+                    }
+                    Answer::Many(options)
+                }
+                Kind::Text(_) => {
+                    let mut texts = answers.texts.iter();
+                    Answer::Text(&texts.find(|(name, _)| *name == choice.name)?.1)
+                }
+            };
+            Some((choice, answer))
+        };
+        self.choices.iter().filter_map(answer).collect()
     }
 
     /// The servers that the tests of a project with these options talk to.
@@ -357,81 +362,50 @@ impl Part {
     }
 }
 
-impl Server {
-    /// The host and the port of a URL; a port that it does not have is that of the default.
-    pub fn address(&self, url: &str) -> Result<(String, u16)> {
-        let parse = |url: &str| -> Result<(String, Option<u16>)> {
-            // Not the URL itself, which may hold a password.
-            let uri: Uri = url.parse().ok().context("it is not a URL")?;
-            let host = uri.host().context("it names no host")?;
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            Ok((host.to_owned(), uri.port_u16()))
-        };
-        let (host, port) = parse(url)?;
-        match port {
-            Some(port) => Ok((host, port)),
-            None => Ok((host, parse(&self.default)?.1.context("it names no port")?)),
-        }
-    }
-}
-
-impl Choice {
-    /// The option of this name.
-    pub fn option(&self, name: &str) -> Option<&ChoiceOption> {
-        self.options.iter().find(|option| option.name == name)
-    }
-}
-
-/// Choices and options become flags, directories and variables: one alphabet suits all three.
-fn check_word(what: &str, word: &str) -> Result<()> {
-    let plain = word.starts_with(|c: char| c.is_ascii_lowercase())
-        && word
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    ensure!(
-        plain,
-        "the name `{word}` of {what} is not made of lower-case letters, digits and `_`"
-    );
-    Ok(())
-}
-
-fn check_choices(choices: &[Choice]) -> Result<()> {
-    for (index, choice) in choices.iter().enumerate() {
+/// Checks the choices of a manifest, which are `own`, against all that the preset has.
+fn check_choices(own: &[String], all: &[Choice]) -> Result<()> {
+    for (index, choice) in all.iter().enumerate() {
         let name = &choice.name;
-        check_word("a choice", name)?;
-        ensure!(
-            !TAKEN.contains(&name.as_str()),
-            "a choice can't be called `{name}`: the word is taken"
-        );
-        ensure!(
-            choices[..index].iter().all(|other| other.name != *name),
-            "the choice `{name}` stands twice"
-        );
-        ensure!(
-            !choice.options.is_empty(),
-            "the choice `{name}` has no option"
-        );
-        for (index, option) in choice.options.iter().enumerate() {
-            check_word("an option", &option.name)?;
-            let twice = choice.options[..index]
-                .iter()
-                .any(|other| other.name == option.name);
-            ensure!(
-                !twice,
-                "the option `{}` of `{name}` stands twice",
-                option.name
-            );
-            if let Some(server) = &option.server {
-                server
-                    .address(&server.default)
-                    .with_context(|| format!("the default server of `{name}={}`", option.name))?;
+        // What a choice depends on that was taken over is gone, perhaps, and the choice with it.
+        for (earlier, options) in choice.when.iter().filter(|_| own.contains(name)) {
+            let before = all[..index].iter().find(|other| other.name == *earlier);
+            let before = before.filter(|other| !other.is_text()).with_context(|| {
+                format!(
+                    "`{name}` depends on `{earlier}`, which is no choice with options before it"
+                )
+            })?;
+            for option in options {
+                ensure!(
+                    before.option(option).is_some(),
+                    "`{name}` depends on the option `{option}` of `{earlier}`, which there is not"
+                );
             }
         }
-        let default = &choice.default;
-        ensure!(
-            choice.option(default).is_some(),
-            "the default `{default}` of `{name}` is not one of its options"
-        );
+        // A combination is called after its options, and some of them are not always there.
+        for word in words_of(choice) {
+            let mut others = all.iter().filter(|other| other.name != *name);
+            let other = others
+                .find(|other| words_of(other).contains(&word) || other.option(word).is_some());
+            if let Some(other) = other {
+                bail!(
+                    "`{word}` is a word of `{name}` and of `{}`\nhelp: what flags and the options of a `many` are called names combinations, so only one choice can have it",
+                    other.name
+                );
+            }
+        }
     }
     Ok(())
+}
+
+/// What a choice adds to the name of a combination, if it is one that may add nothing.
+fn words_of(choice: &Choice) -> Vec<&str> {
+    match choice.kind {
+        Kind::Flag => vec![&choice.name],
+        Kind::Many => choice
+            .options
+            .iter()
+            .map(|option| option.name.as_str())
+            .collect(),
+        Kind::One | Kind::Text(_) => Vec::new(),
+    }
 }

@@ -9,6 +9,7 @@ use anyhow::Result;
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use crate::answers::{Answers, ResourceName};
+use crate::preset::{Answer, Preset};
 use crate::tree::Tree;
 
 /// The file of the answers.
@@ -22,10 +23,15 @@ const HEADER: &str = "\
 
 ";
 
-/// Adds a project's memory to its rendering.
-pub fn remember(tree: &mut Tree, preset: &str, answers: &Answers) -> Result<()> {
+/// Adds a project's memory to its rendering. `preset_name` is what users call the preset.
+pub fn remember(
+    tree: &mut Tree,
+    preset: &Preset,
+    preset_name: &str,
+    answers: &Answers,
+) -> Result<()> {
     let pristine = printed(tree)?;
-    tree.insert(ANSWERS, answers_file(preset, answers))?;
+    tree.insert(ANSWERS, answers_file(preset, preset_name, answers))?;
     tree.insert(PRISTINE, pristine)
 }
 
@@ -37,16 +43,21 @@ fn printed(tree: &Tree) -> Result<String> {
     Ok(printed)
 }
 
-fn answers_file(preset: &str, answers: &Answers) -> String {
+fn answers_file(preset: &Preset, preset_name: &str, answers: &Answers) -> String {
     let mut document = DocumentMut::new();
     document["scaffold"] = value(env!("CARGO_PKG_VERSION"));
-    document["preset"] = value(preset);
+    document["preset"] = value(preset_name);
     document["name"] = value(answers.name.as_str());
     let resources: Array = answers.resources.iter().map(ResourceName::path).collect();
     document["resources"] = value(resources);
     let mut options = Table::new();
-    for (choice, option) in answers.chosen() {
-        options[choice] = value(option);
+    for (choice, answer) in preset.answered(answers) {
+        options[&choice.name] = match answer {
+            Answer::One(option) => value(option),
+            Answer::Flag(is_set) => value(is_set),
+            Answer::Many(options) => value(options.into_iter().collect::<Array>()),
+            Answer::Text(text) => value(text),
+        };
     }
     document["options"] = Item::Table(options);
     format!("{HEADER}{document}")

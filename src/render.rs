@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
+use minijinja::value::ValueKind;
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context, escape_formatter};
 
 use crate::answers::{Answers, ResourceName};
+use crate::choice::{Kind, NONE};
 use crate::fit::fit;
 use crate::manifest;
 use crate::overlay::{Overlay, Source};
-use crate::preset::{NONE, Preset};
+use crate::preset::{Answer, Preset};
+use crate::quote;
 use crate::tree::Tree;
 
 /// Work and memory that one template may use, in the template engine's own unit: some 60 MB at the very most.
@@ -29,6 +32,9 @@ const RESOURCE: &str = "{{resource}}";
 const MANIFEST: &str = "Cargo.toml";
 /// The file that the preset's lock table makes.
 const LOCK: &str = "Cargo.lock";
+
+/// What an author gets told who writes a text as it is.
+const UNQUOTED: &str = "a text that users type is never written as it is";
 
 /// Renders a project.
 pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
@@ -115,6 +121,7 @@ impl Engine {
         // Keeps the place of an error, which the excerpt in our message needs.
         environment.set_debug(true);
         environment.add_filter("fit", |text: String| fit(&text));
+        add_quoting(&mut environment);
 
         let resources: BTreeMap<String, Value> = answers
             .resources
@@ -126,10 +133,20 @@ impl Engine {
         let mut shared: BTreeMap<&str, Value> = preset
             .choices
             .iter()
-            .map(|choice| (choice.name.as_str(), Value::from(())))
+            .map(|choice| (choice.name.as_str(), unanswered(&choice.kind)))
             .collect();
-        for (choice, option) in answers.chosen().filter(|(_, option)| *option != NONE) {
-            shared.insert(choice, option.into());
+        for (choice, answer) in preset.answered(answers) {
+            let value = match answer {
+                Answer::One(NONE) => Value::from(()),
+                Answer::One(option) => option.into(),
+                Answer::Flag(is_set) => is_set.into(),
+                Answer::Many(options) => {
+                    let options: Vec<Value> = options.into_iter().map(Value::from).collect();
+                    options.into()
+                }
+                Answer::Text(text) => unquoted(text),
+            };
+            shared.insert(&choice.name, value);
         }
         shared.insert("name", answers.name.as_str().into());
         shared.insert("crate_name", answers.name.crate_name().into());
@@ -219,6 +236,50 @@ impl Engine {
     }
 }
 
+/// What templates see of a choice that was not made.
+fn unanswered(kind: &Kind) -> Value {
+    match kind {
+        Kind::One => Value::from(()),
+        Kind::Flag => false.into(),
+        Kind::Many => Value::from(Vec::<Value>::new()),
+        Kind::Text(_) => unquoted(""),
+    }
+}
+
+/// A text that somebody typed. It compares like any string; the mark that means "escaped" elsewhere keeps it from being
+/// written as it is, since nothing is ever escaped here.
+fn unquoted(text: &str) -> Value {
+    Value::from_safe_string(text.to_owned())
+}
+
+/// The filters that quote a text for where it lands, without one of which it is not written.
+fn add_quoting(environment: &mut Environment<'static>) {
+    for name in ["json", "toml", "yaml"] {
+        environment.add_filter(name, |text: String| quote::string(&text));
+    }
+    environment.add_filter("rust", |text: String| quote::rust(&text));
+    environment.add_filter("markdown", |text: String| quote::markdown(&text));
+    environment.add_filter("sh", |text: String| {
+        let no_word =
+            || minijinja::Error::new(ErrorKind::InvalidOperation, "no shell has a zero byte");
+        quote::sh(&text).ok_or_else(no_word)
+    });
+    // These would give a text the mark, or take it for HTML.
+    for name in ["safe", "escape", "e"] {
+        environment.remove_filter(name);
+    }
+    environment.set_formatter(|out, state, value| {
+        if value.is_safe() {
+            return Err(minijinja::Error::new(ErrorKind::BadEscape, UNQUOTED));
+        }
+        match bool::try_from(value.clone()) {
+            // As all languages of templates have it; the engine would write Python's `True`.
+            Ok(is_set) if value.kind() == ValueKind::Bool => Ok(write!(out, "{is_set}")?),
+            _ => escape_formatter(out, state, value),
+        }
+    });
+}
+
 fn resource_value(resource: &ResourceName) -> Value {
     context! {
         plural => resource.plural(),
@@ -255,6 +316,7 @@ fn syntax(path: &str) -> Result<SyntaxConfig> {
 /// A template's error as its author needs it: the layer, the path, the line and the excerpt.
 fn describe(error: &minijinja::Error, source: &Source) -> Error {
     let what = match error.detail() {
+        Some(detail) if error.kind() == ErrorKind::BadEscape => detail.to_owned(),
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),
     };
@@ -265,6 +327,9 @@ fn describe(error: &minijinja::Error, source: &Source) -> Error {
     let help = match error.kind() {
         ErrorKind::UndefinedError => {
             "\nhelp: a template knows `name`, `crate_name`, `resource`, `resources`, `fragments(NAME)` and each choice by its name"
+        }
+        ErrorKind::BadEscape => {
+            "\nhelp: a filter quotes it for where it lands: `toml`, `yaml`, `json`, `rust`, `sh` or `markdown`, each with the quotes that it needs"
         }
         _ => "",
     };

@@ -7,14 +7,18 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use crate::answers::{Answers, ResourceName};
+use crate::choice::Choice;
 use crate::cli::Format;
 use crate::plan::Plan;
+use crate::preset::Answer;
 
 /// What became of a project.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// What it was made from.
     pub answers: &'a Answers,
+    /// The answers to the choices, as their kinds have them.
+    pub answered: Vec<(&'a Choice, Answer<'a>)>,
     /// The preset that it was made from.
     pub preset: &'a str,
     /// What was planned.
@@ -71,18 +75,13 @@ impl Report<'_> {
     }
 
     fn json(&self) -> Value {
-        let options: Map<String, Value> = self
-            .answers
-            .chosen()
-            .map(|(choice, option)| (choice.to_owned(), option.into()))
-            .collect();
         let resources = self.answers.resources.iter().map(ResourceName::path);
         let changes = self.plan.changes();
         json!({
             "answers": {
                 "name": self.answers.name.as_str(),
                 "preset": self.preset,
-                "options": options,
+                "options": options_json(&self.answered),
                 "resources": resources.collect::<Vec<_>>(),
             },
             "plan": changes
@@ -96,6 +95,19 @@ impl Report<'_> {
             "next": self.next,
         })
     }
+}
+
+/// The answers to choices, for programs.
+pub fn options_json(answered: &[(&Choice, Answer)]) -> Map<String, Value> {
+    let json = |answer: &Answer| match answer {
+        Answer::One(text) | Answer::Text(text) => json!(text),
+        Answer::Flag(is_set) => json!(is_set),
+        Answer::Many(options) => json!(options),
+    };
+    let answered = answered.iter();
+    answered
+        .map(|(choice, answer)| (choice.name.clone(), json(answer)))
+        .collect()
 }
 
 /// Prints a value for programs.

@@ -17,7 +17,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::answers::{Answers, SAMPLE};
+use crate::answers::SAMPLE;
 use crate::cargo::{self, End, Project};
 use crate::combinations::{self, Combination};
 use crate::preset::{Preset, Server};
@@ -152,9 +152,9 @@ impl Verifier<'_> {
 
     fn take_through(&self, verified: &mut Verified, at: &dyn Fn(&str)) -> Result<()> {
         at("render");
-        let answers = Answers::sample(&verified.options)?;
+        let answers = self.preset.sample(&verified.options)?;
         let mut tree = render::render(self.preset, &answers).map_err(Failed::new)?;
-        record::remember(&mut tree, self.preset_name, &answers)?;
+        record::remember(&mut tree, self.preset, self.preset_name, &answers)?;
         if self.level == Level::Render {
             return Ok(());
         }

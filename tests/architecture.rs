@@ -39,6 +39,7 @@ const CORE: &[&str] = &[
     "plan",
     "preset",
     "answers",
+    "choice",
     "lock",
     "manifest",
     "prices",
@@ -74,6 +75,7 @@ fn every_combination(resource: &str, look: impl Fn(&Preset, &Answers, &Tree)) {
                 name: preset.project_name("accounts-api").unwrap(),
                 resources: vec![preset.resource_name(resource).unwrap()],
                 options,
+                texts: Vec::new(),
             };
             let tree = render(&preset, &answers)
                 .unwrap_or_else(|error| panic!("{:?}: {error:#}", answers.options));

@@ -58,7 +58,7 @@ fn the_readme_names_every_option() {
             .iter()
             .map(|option| option.name.as_str())
             .collect();
-        options.sort_by_key(|option| *option != choice.default);
+        options.sort_by_key(|option| *option != choice.default[0]);
         let options: Vec<_> = options.iter().map(|option| format!("`{option}`")).collect();
         let row = format!("| `--{}` | {} |", choice.name, options.join(", "));
         assert!(readme.contains(&row), "README.md lacks `{row}`");

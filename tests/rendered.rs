@@ -35,6 +35,7 @@ fn project(
         &Answers {
             name,
             options,
+            texts: Vec::new(),
             resources: vec![resource],
         },
     )

@@ -18,13 +18,16 @@ fn accounts(preset: &Preset, changed: Option<(&str, &str)>) -> Tree {
         Some((name, option)) if name == choice => option.to_owned(),
         _ => default.to_owned(),
     };
-    let options = preset
-        .choices
-        .iter()
-        .map(|choice| (choice.name.clone(), option(&choice.name, &choice.default)));
+    let options = preset.choices.iter().map(|choice| {
+        (
+            choice.name.clone(),
+            option(&choice.name, &choice.default[0]),
+        )
+    });
     let answers = Answers {
         name: preset.project_name("accounts-api").unwrap(),
         options: options.collect(),
+        texts: Vec::new(),
         resources: vec![preset.resource_name("accounts").unwrap()],
     };
     render::render(preset, &answers).unwrap()
@@ -79,7 +82,7 @@ fn every_other_option_as_the_difference_that_it_makes() {
         for option in choice
             .options
             .iter()
-            .filter(|option| option.name != choice.default)
+            .filter(|option| !choice.default.contains(&option.name))
         {
             let other = accounts(&preset, Some((&choice.name, &option.name)));
             let name = format!("axum.{}={}", choice.name, option.name);

@@ -8,10 +8,11 @@ use anyhow::Result;
 
 use crate::answers::{Answers, ProjectName, ResourceName};
 use crate::ask::{self, Open};
+use crate::choice::{NO, NONE, YES};
 use crate::cli::New;
 use crate::disk::{Destination, Staging};
 use crate::merge::merge;
-use crate::preset::Preset;
+use crate::preset::{Answer, Preset};
 use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::tree::Tree;
@@ -31,26 +32,29 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
     } else {
         Open::Ask
     };
+    let (options, texts) = ask::answers(preset, &args.given, open)?;
     let answers = Answers {
-        options: ask::options(preset, &args.options, open)?,
+        options,
+        texts,
         name,
         resources: vec![resource],
     };
 
     let mut tree = render::render(preset, &answers)?;
-    record::remember(&mut tree, &args.preset, &answers)?;
+    record::remember(&mut tree, preset, &args.preset, &answers)?;
     let nothing = Tree::default();
     let plan = merge(&nothing, &nothing, &tree);
 
     let mut report = Report {
         answers: &answers,
+        answered: preset.answered(&answers),
         preset: &args.preset,
         plan: &plan,
         destination: destination.path.clone(),
         is_written: !args.dry_run,
         done: Vec::new(),
         skipped: Vec::new(),
-        command: command(args, &answers),
+        command: command(args, preset, &answers),
         next: next(&path, preset, &answers),
     };
     notes(preset, exclusion.as_ref(), &mut report);
@@ -140,14 +144,24 @@ fn is_on_path(program: &str) -> bool {
 }
 
 /// The command that makes the same project and asks nothing.
-fn command(args: &New, answers: &Answers) -> String {
+fn command(args: &New, preset: &Preset, answers: &Answers) -> String {
     let mut words = vec!["scaffold".into(), "new".into(), args.name.clone()];
-    let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    let mut flag = |name: &str, value: String| match value.starts_with('-') {
+        // By itself it would be a flag.
+        true => words.push(format!("--{name}={value}")),
+        false => words.extend([format!("--{name}"), value]),
+    };
     if args.preset != source::DEFAULT {
         flag("preset", args.preset.clone());
     }
-    for (choice, option) in answers.chosen() {
-        flag(choice, option.to_owned());
+    for (choice, answer) in preset.answered(answers) {
+        let value = match answer {
+            Answer::One(value) | Answer::Text(value) => value.to_owned(),
+            Answer::Flag(is_set) => if is_set { YES } else { NO }.to_owned(),
+            Answer::Many(options) if options.is_empty() => NONE.to_owned(),
+            Answer::Many(options) => options.join(","),
+        };
+        flag(&choice.name, value);
     }
     if let Some(resource) = &args.resource {
         flag("resource", resource.clone());

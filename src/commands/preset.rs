@@ -7,10 +7,11 @@ use std::slice;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::answers::{Answers, SAMPLE};
+use crate::answers::SAMPLE;
 use crate::cargo::{self, Stub};
+use crate::choice::{Choice, Kind, NO, NONE};
 use crate::lock::{self, Chosen, Resolved, Table};
-use crate::preset::{Choice, LOCK_TABLE, NONE, Preset};
+use crate::preset::{LOCK_TABLE, Preset};
 use crate::prices::{PRICES, Price, Prices};
 use crate::{disk, render, source};
 
@@ -19,7 +20,7 @@ pub fn lock(directory: &Path, update: bool) -> Result<()> {
     let preset = load(directory)?;
 
     let everything: Vec<Chosen> = preset.choices.iter().flat_map(named_options).collect();
-    let everything = Answers::sample(&everything)?;
+    let everything = preset.sample(&everything)?;
     let all = stub(&preset, &everything.options)?;
     // Without a table of its own it starts from that of the preset it extends.
     let superset = match preset.pinned_text().map(Table::parse).transpose()? {
@@ -94,60 +95,67 @@ fn load(directory: &Path) -> Result<Preset> {
 
 /// The options of a choice that bring something.
 fn named_options(choice: &Choice) -> impl Iterator<Item = Chosen> {
-    let named = choice.options.iter().filter(|option| option.name != NONE);
+    let is_without = |name: &str| match choice.kind {
+        Kind::Flag => name == NO,
+        _ => name == NONE,
+    };
+    let named = choice
+        .options
+        .iter()
+        .filter(move |option| !is_without(&option.name));
     named.map(|option| (choice.name.clone(), option.name.clone()))
 }
 
-/// Every set of options that has at most one of each choice, the smallest sets first.
+/// Every set of options that has at most one of each choice, or any of a choice of many, the smallest sets first.
 fn subsets(preset: &Preset) -> Vec<Vec<Chosen>> {
-    let mut subsets = vec![Vec::new()];
+    let mut subsets: Vec<Vec<Chosen>> = vec![Vec::new()];
     for choice in &preset.choices {
-        for subset in subsets.clone() {
-            subsets.extend(
-                named_options(choice).map(|option| [subset.as_slice(), &[option]].concat()),
-            );
+        let of_others = subsets.clone();
+        for option in named_options(choice) {
+            let without = match choice.kind {
+                Kind::Many => &subsets,
+                _ => &of_others,
+            };
+            let with = without
+                .iter()
+                .map(|subset| [subset.as_slice(), slice::from_ref(&option)].concat());
+            let with: Vec<_> = with.collect();
+            subsets.extend(with);
         }
     }
     subsets.sort_by_key(Vec::len);
     subsets
 }
 
-/// The cheapest option of each choice.
+/// The cheapest option of each choice; none where there may be none.
 fn smallest_project(preset: &Preset, prices: &Prices) -> Vec<Chosen> {
-    let crates = |option: &Chosen| {
-        prices
-            .of(&option.0, &option.1)
-            .map_or(0, |price| price.crates)
-    };
-    let smallest = |choice: &Choice| {
-        let options = choice
-            .options
-            .iter()
-            .map(|option| (choice.name.clone(), option.name.clone()));
-        options.min_by_key(crates)
-    };
-    preset.choices.iter().filter_map(smallest).collect()
+    let crates =
+        |(choice, option): &Chosen| prices.of(choice, option).map_or(0, |price| price.crates);
+    let mut project = Vec::new();
+    for choice in preset.choices.iter() {
+        let alternatives = choice.alternatives().into_iter();
+        let cost = |options: &Vec<Chosen>| {
+            let is_named = options
+                .iter()
+                .any(|option| named_options(choice).any(|named| named == *option));
+            (options.iter().map(crates).sum::<i64>(), is_named)
+        };
+        if choice.applies(&project) {
+            project.extend(alternatives.min_by_key(cost).unwrap_or_default());
+        }
+    }
+    project
 }
 
-/// The project with this option in the place of the one that it has.
+/// The project with this option in the place of the one that it has, if it has one.
 fn swapped(project: &[Chosen], option: &Chosen) -> Vec<Chosen> {
-    let has_same_choice = |other: &Chosen| other.0 == option.0;
-    project
-        .iter()
-        .map(|other| {
-            if has_same_choice(other) {
-                option
-            } else {
-                other
-            }
-        })
-        .cloned()
-        .collect()
+    let others = project.iter().filter(|other| other.0 != option.0);
+    others.chain([option]).cloned().collect()
 }
 
 /// The `Cargo.toml` of a project with these options.
 fn manifest(preset: &Preset, options: &[Chosen]) -> Result<String> {
-    render::render_manifest(preset, &Answers::sample(options)?)
+    render::render_manifest(preset, &preset.sample(options)?)
 }
 
 /// A project without code, which has the dependencies that these options bring.
@@ -160,7 +168,7 @@ fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
     let table = preset.lock_table()?.with_context(|| {
         format!("the preset has no `{LOCK_TABLE}`\nhelp: `scaffold preset lock` makes it")
     })?;
-    let answers = Answers::sample(options)?;
+    let answers = preset.sample(options)?;
     let lock = table.lockfile(SAMPLE, &answers.chosen().collect::<Vec<_>>());
     let stub = stub(preset, options)?;
     let price = Price {
@@ -180,7 +188,7 @@ fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
 fn binary_bytes(preset: &Preset, options: &[Chosen], target: &Path) -> Result<i64> {
     let project = TempDir::new()?;
     disk::write(
-        &render::render(preset, &Answers::sample(options)?)?,
+        &render::render(preset, &preset.sample(options)?)?,
         project.path(),
     )?;
     let bytes = cargo::release_bytes(project.path(), SAMPLE, target)?;

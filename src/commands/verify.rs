@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use etcetera::BaseStrategy;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::choice::NONE;
 use crate::cli::{Format, Verify};
 use crate::combinations::{self, Combination};
 use crate::interrupt;
 use crate::preset::Preset;
-use crate::report::print_json;
+use crate::report::{options_json, print_json};
 use crate::verify::{Outcome, Verified, Verifier};
 
 /// Verifies what was asked for.
@@ -46,7 +47,7 @@ pub fn run(args: &Verify, preset: &Preset) -> Result<()> {
 
     match args.format {
         Format::Human => print_table(&results)?,
-        Format::Json => print_json(&as_json(args, &results))?,
+        Format::Json => print_json(&as_json(args, preset, &results)?)?,
     }
     let [passed, failed, skipped] = count(&results);
     let time = seconds(started.elapsed());
@@ -72,12 +73,20 @@ fn selected(args: &Verify, preset: &Preset) -> Vec<Combination> {
         .iter()
         .filter_map(|only| only.split_once('='))
         .collect();
-    let is_meant = |(choice, option): &(String, String)| {
-        let mut of_choice = only.iter().filter(|(other, _)| other == choice).peekable();
-        of_choice.peek().is_none() || of_choice.any(|(_, other)| other == option)
+    // `none` of a choice of many is not an option of it, but that there is none.
+    let has = |options: &Combination, choice: &str, option: &str| {
+        let mut of_choice = options.iter().filter(|(name, _)| name == choice);
+        match of_choice.clone().next() {
+            None => option == NONE,
+            Some(_) => of_choice.any(|(_, chosen)| chosen == option),
+        }
+    };
+    let is_meant = |options: &Combination, choice: &str| {
+        let mut of_choice = only.iter().filter(|(name, _)| *name == choice);
+        of_choice.any(|(_, option)| has(options, choice, option))
     };
     let mut selected = combinations::all(&preset.choices);
-    selected.retain(|options| options.iter().all(is_meant));
+    selected.retain(|options| only.iter().all(|(choice, _)| is_meant(options, choice)));
     selected
 }
 
@@ -211,31 +220,28 @@ fn row(verified: &Verified) -> [String; 5] {
     ]
 }
 
-fn as_json(args: &Verify, results: &[Verified]) -> Value {
+fn as_json(args: &Verify, preset: &Preset, results: &[Verified]) -> Result<Value> {
     let [passed, failed, skipped] = count(results);
-    let result = |verified: &Verified| {
-        let options: Map<String, Value> = verified
-            .options
-            .iter()
-            .map(|(choice, option)| (choice.clone(), option.as_str().into()))
-            .collect();
-        json!({
-            "options": options,
+    let result = |verified: &Verified| -> Result<Value> {
+        let answers = preset.sample(&verified.options)?;
+        Ok(json!({
+            "options": options_json(&preset.answered(&answers)),
             "crates": verified.crates,
             "seconds": verified.time.as_secs_f64(),
             "warnings": verified.warnings,
             "result": verified.outcome.verb(),
             "reason": verified.outcome.reason(),
-        })
+        }))
     };
-    json!({
+    let combinations: Result<Vec<Value>> = results.iter().map(result).collect();
+    Ok(json!({
         "preset": args.preset,
         "level": args.level,
-        "combinations": results.iter().map(result).collect::<Vec<_>>(),
+        "combinations": combinations?,
         "passed": passed,
         "failed": failed,
         "skipped": skipped,
-    })
+    }))
 }
 
 /// `0.4 s` or `41 s`.
