@@ -197,6 +197,85 @@ fn an_interrupt_of_a_question_shows_the_cursor_again() {
     assert!(test.paths().is_empty());
 }
 
+/// A preset with one choice of each other kind.
+const KINDS: &str = r#"
+name = "house"
+description = "Ours"
+
+[[choice]]
+name = "audit"
+prompt = "Keep an audit log?"
+kind = "flag"
+
+[[choice]]
+name = "features"
+prompt = "Which features?"
+kind = "many"
+default = ["search"]
+[[choice.option]]
+name = "search"
+help = "finds things"
+[[choice.option]]
+name = "export"
+help = "writes CSV"
+
+[[choice]]
+name = "owner"
+prompt = "Who owns it?"
+kind = "text"
+pattern = "[A-Z][a-z]*"
+default = "Ann"
+"#;
+
+fn ask_every_kind(test: &Test, flags: &str) -> Terminal {
+    test.preset(&[("preset.toml", KINDS), ("base/README.md", "")]);
+    let program = env!("CARGO_BIN_EXE_scaffold");
+    let line = format!("{program} new shop --preset house --no-git {flags}");
+    Terminal::open(test, &line)
+}
+
+#[test]
+fn every_kind_of_choice_is_asked() {
+    let test = Test::new();
+    let mut terminal = ask_every_kind(&test, "");
+    terminal.wait_for("Keep an audit log?");
+    terminal.press("y");
+    terminal.wait_for("export");
+    // Leaves the first one out, and takes the second one.
+    terminal.press(" \x1b[B \r");
+    terminal.wait_for("Who owns it?");
+    terminal.wait_for("Ann");
+    terminal.press("1\r");
+    terminal.wait_for("does not match");
+    terminal.press("\x7fa\r");
+    let (code, shown) = terminal.close();
+    assert_eq!(code, Some(0), "{shown}");
+    let answers = test.read("shop/.scaffold/answers.toml");
+    let (_, options) = answers.split_once("[options]\n").unwrap();
+    insta::assert_snapshot!(options, @r#"
+    audit = true
+    features = ["export"]
+    owner = "Ana"
+    "#);
+}
+
+#[test]
+fn every_kind_of_question_can_be_interrupted() {
+    for (flags, question) in [
+        ("", "Keep an audit log?"),
+        ("--audit", "Which features?"),
+        ("--audit --features none", "Who owns it?"),
+    ] {
+        let test = Test::new();
+        let mut terminal = ask_every_kind(&test, flags);
+        terminal.wait_for(question);
+        terminal.press("\x03");
+        let (code, shown) = terminal.close();
+        assert_eq!(code, Some(130), "{question} {shown}");
+        assert!(!test.dir().join("shop").exists());
+    }
+}
+
 #[test]
 fn a_termination_during_a_question_restores_the_terminal() {
     let test = Test::new();
