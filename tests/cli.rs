@@ -15,6 +15,7 @@ fn it_says_what_it_can_do() {
 
     Commands:
       new     Makes a new project
+      verify  Proves combinations of a preset's options: generates, compiles, lints and tests them
       preset  Maintains a preset: for the authors of presets
       help    Print this message or the help of the given subcommand(s)
 
@@ -49,10 +50,12 @@ fn the_choices_of_the_preset_are_flags() {
       -h, --help             Print help (see more with '--help')
 
     Choices of the preset `axum`:
-          --database <OPTION>       Which database? [default: sqlite] [possible values: sqlite]
-          --cache <OPTION>          Which cache? [default: memory] [possible values: memory, none]
+          --database <OPTION>       Which database? [default: sqlite] [possible values: sqlite,
+                                    postgres, mysql]
+          --cache <OPTION>          Which cache? [default: memory] [possible values: memory, redis,
+                                    none]
           --observability <OPTION>  How do you watch it? [default: prometheus] [possible values: logs,
-                                    prometheus]
+                                    prometheus, opentelemetry]
     ");
 }
 
@@ -272,14 +275,14 @@ fn without_a_terminal_it_names_every_flag_that_would_answer() {
     assert_seen!(test.run(&["new", "accounts-api"]), @"
     exit 2
     --- stderr
-    error: there is no terminal to ask on, and no answer to `cache`, `observability`
-    help: answer with `--cache memory|none`, `--observability logs|prometheus`, or take the defaults with `--yes`
+    error: there is no terminal to ask on, and no answer to `database`, `cache`, `observability`
+    help: answer with `--database sqlite|postgres|mysql`, `--cache memory|redis|none`, `--observability logs|prometheus|opentelemetry`, or take the defaults with `--yes`
     ");
     assert_seen!(test.run(&["new", "accounts-api", "--cache", "none"]), @"
     exit 2
     --- stderr
-    error: there is no terminal to ask on, and no answer to `observability`
-    help: answer with `--observability logs|prometheus`, or take the defaults with `--yes`
+    error: there is no terminal to ask on, and no answer to `database`, `observability`
+    help: answer with `--database sqlite|postgres|mysql`, `--observability logs|prometheus|opentelemetry`, or take the defaults with `--yes`
     ");
     assert!(test.paths().is_empty());
 }
@@ -290,13 +293,13 @@ fn an_unknown_option_gets_the_list_and_the_nearest() {
     assert_seen!(test.run(&["new", "accounts-api", "--cache", "memroy"]), @"
     exit 2
     --- stderr
-    error: `--cache` has no option `memroy`, it has `memory`, `none`
+    error: `--cache` has no option `memroy`, it has `memory`, `redis`, `none`
     help: did you mean `memory`?
     ");
     assert_seen!(test.run(&["new", "accounts-api", "--cache", "paper"]), @"
     exit 2
     --- stderr
-    error: `--cache` has no option `paper`, it has `memory`, `none`
+    error: `--cache` has no option `paper`, it has `memory`, `redis`, `none`
     help: see `scaffold new --help`
     ");
     assert_seen!(test.run(&["new", "accounts-api", "--format", "jsn"]), @"
@@ -350,7 +353,7 @@ fn a_command_line_that_is_not_one_is_refused() {
     exit 2
     --- stderr
     error: a value is required for '--cache <OPTION>' but none was supplied
-      [possible values: memory, none]
+      [possible values: memory, redis, none]
 
     For more information, try '--help'.
     ");

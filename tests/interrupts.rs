@@ -170,9 +170,12 @@ fn new_on_a_terminal(test: &Test) -> Terminal {
 fn on_a_terminal_it_asks_for_what_is_open() {
     let test = Test::new();
     let mut terminal = new_on_a_terminal(&test);
+    terminal.wait_for("Which database?");
+    terminal.wait_for("mysql");
+    terminal.press("\r");
     terminal.wait_for("Which cache?");
     terminal.wait_for("none");
-    terminal.press("\x1b[B\r");
+    terminal.press("\x1b[B\x1b[B\r");
     terminal.wait_for("How do you watch it?");
     terminal.press("\r");
     let (code, shown) = terminal.close();
@@ -189,7 +192,7 @@ fn an_interrupt_of_a_question_shows_the_cursor_again() {
     let test = Test::new();
     let mut terminal = new_on_a_terminal(&test);
     terminal.wait_for(HIDE_CURSOR);
-    terminal.wait_for("none");
+    terminal.wait_for("mysql");
     terminal.press("\x03");
     let (code, shown) = terminal.close();
     assert_eq!(code, Some(130), "{shown}");
@@ -283,7 +286,7 @@ fn a_termination_during_a_question_restores_the_terminal() {
     let line =
         format!("{program} new accounts-api & echo $! > ../pid; fg; code=$?; stty -a; exit $code");
     let mut terminal = Terminal::open(&test, &format!("bash -mc '{line}'"));
-    terminal.wait_for("none");
+    terminal.wait_for("mysql");
     let pid = fs::read_to_string(test.dir().join("../pid")).unwrap();
     kill_process(
         Pid::from_raw(pid.trim().parse().unwrap()).unwrap(),
