@@ -43,7 +43,7 @@ enum Command {
 pub struct New {
     /// The project's name, such as `accounts-api`.
     pub name: String,
-    /// The preset: a built-in one, or a directory.
+    /// The preset: a built-in one, a directory, or GIT-URL[#REF].
     #[arg(long, default_value = source::DEFAULT)]
     pub preset: String,
     /// What the service serves, such as `accounts` [default: after the project's name].
@@ -72,7 +72,7 @@ pub struct New {
 /// What `scaffold verify` was asked for.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The preset: a built-in one, or a directory.
+    /// The preset: a built-in one, a directory, or GIT-URL[#REF].
     #[arg(long, default_value = source::DEFAULT)]
     pub preset: String,
     /// Which combinations; all of them, where nothing says less.

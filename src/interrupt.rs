@@ -1,6 +1,7 @@
 //! Ctrl-C, SIGTERM and a closed terminal: noted when they come, obeyed where nothing is left half-done.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -25,8 +26,12 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Lets signals wait for the next [`check`] instead of ending the program on the spot.
+/// Lets signals wait for the next [`check`] instead of ending the program on the spot, from the first call on.
 pub fn watch() -> Result<()> {
+    static WATCHING: OnceLock<()> = OnceLock::new();
+    if WATCHING.set(()).is_err() {
+        return Ok(());
+    }
     ctrlc::set_handler(|| {
         STOP.store(true, Ordering::Relaxed);
         // A signal ends the wait for a key, but not if it came just before the wait began.

@@ -13,7 +13,9 @@ pub mod report;
 pub mod ask;
 pub mod cargo;
 pub mod disk;
+pub mod fetch;
 pub mod git;
+pub mod incoming;
 pub mod interrupt;
 pub mod record;
 pub mod source;
@@ -30,6 +32,7 @@ pub mod plan;
 
 pub mod preset;
 
+pub mod address;
 pub mod answers;
 pub mod choice;
 pub mod lock;

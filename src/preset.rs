@@ -39,6 +39,8 @@ pub struct Preset {
     pub choices: Vec<Choice>,
     /// Names that its own code can't live with.
     pub reserved: Reserved,
+    /// The commit that it is, if it comes from a git repository.
+    pub commit: Option<String>,
     next: Vec<String>,
     /// What it extends before what extends it; itself last.
     parts: Vec<Part>,

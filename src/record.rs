@@ -23,7 +23,8 @@ const HEADER: &str = "\
 
 ";
 
-/// Adds a project's memory to its rendering. `preset_name` is what users call the preset.
+/// Adds a project's memory to its rendering. `preset_name` is what users call the preset; one from a repository is
+/// remembered with its commit.
 pub fn remember(
     tree: &mut Tree,
     preset: &Preset,
@@ -47,6 +48,9 @@ fn answers_file(preset: &Preset, preset_name: &str, answers: &Answers) -> String
     let mut document = DocumentMut::new();
     document["scaffold"] = value(env!("CARGO_PKG_VERSION"));
     document["preset"] = value(preset_name);
+    if let Some(commit) = &preset.commit {
+        document["commit"] = value(commit);
+    }
     document["name"] = value(answers.name.as_str());
     let resources: Array = answers.resources.iter().map(ResourceName::path).collect();
     document["resources"] = value(resources);

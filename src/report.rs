@@ -21,6 +21,8 @@ pub struct Report<'a> {
     pub answered: Vec<(&'a Choice, Answer<'a>)>,
     /// The preset that it was made from.
     pub preset: &'a str,
+    /// The commit that the preset is, if it comes from a repository.
+    pub commit: Option<&'a str>,
     /// What was planned.
     pub plan: &'a Plan<'a>,
     /// The project's directory.
@@ -77,7 +79,7 @@ impl Report<'_> {
     fn json(&self) -> Value {
         let resources = self.answers.resources.iter().map(ResourceName::path);
         let changes = self.plan.changes();
-        json!({
+        let mut json = json!({
             "answers": {
                 "name": self.answers.name.as_str(),
                 "preset": self.preset,
@@ -93,7 +95,11 @@ impl Report<'_> {
             "skipped": self.skipped,
             "command": self.command,
             "next": self.next,
-        })
+        });
+        if let Some(commit) = self.commit {
+            json["answers"]["commit"] = commit.into();
+        }
+        json
     }
 }
 

@@ -1,13 +1,17 @@
-//! Where a preset's text comes from: embedded in the program, or a directory.
+//! Where a preset's text comes from: embedded in the program, a directory, or a git repository.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::slice;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use include_dir::{Dir, include_dir};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
+use crate::address::Address;
+use crate::fetch::{self, Fetched};
+use crate::incoming::{Incoming, belongs_to_the_repository, refuse_link};
 use crate::preset::{Files, MANIFEST, Manifest, Preset};
 use crate::refusal::{Refusal, list};
 
@@ -15,9 +19,6 @@ static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
 /// The preset that stands where nobody chose one.
 pub const DEFAULT: &str = "axum";
-
-/// Bytes that a preset in a directory may have; a wrong directory is found out before it is read.
-const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Presets that one chain may have.
 const MAX_CHAIN: usize = 16;
@@ -27,43 +28,81 @@ const MAX_CHAIN: usize = 16;
 enum Place {
     BuiltIn(Dir<'static>),
     Directory(PathBuf),
+    Repository(Address),
 }
 
-/// The preset that users name: a built-in one, or a directory.
+/// The preset that users name: a built-in one, a directory, or a git repository.
 pub fn load(preset: &str) -> Result<Preset> {
-    let place = place(preset);
-    open(&place, read(&place)?, &[]).with_context(|| format!("the preset `{preset}` can't be used"))
+    let place = place(preset)?;
+    let (files, commit) = read(&place)?;
+    let opened = open(&place, files, &[]);
+    let mut opened = opened.with_context(|| format!("the preset `{preset}` can't be used"))?;
+    opened.commit = commit;
+    Ok(opened)
 }
 
-fn place(preset: &str) -> Place {
-    match TEMPLATES.get_dir(preset) {
-        Some(dir) => Place::BuiltIn(dir.clone()),
-        None => Place::Directory(preset.into()),
+/// The names of the built-in presets.
+pub fn built_in() -> impl Iterator<Item = &'static str> {
+    TEMPLATES.dirs().filter_map(|dir| dir.path().to_str())
+}
+
+fn place(preset: &str) -> Result<Place> {
+    match (TEMPLATES.get_dir(preset), Address::parse(preset)) {
+        (Some(dir), _) => Ok(Place::BuiltIn(dir.clone())),
+        (None, Some(address)) if !Path::new(preset).is_dir() => Ok(Place::Repository(address?)),
+        _ => Ok(Place::Directory(preset.into())),
     }
 }
 
-/// The preset that the one at `child` extends: a built-in one, or a directory by its path from there.
+/// The preset that the one at `child` extends: a built-in one, a commit of a repository, or a directory by its path from
+/// there. A repository's paths lead nowhere, so that a stranger's preset can't read what else is on the disk.
 fn parent(child: &Place, extends: &str) -> Result<Place> {
     let is_path = extends.starts_with("./") || extends.starts_with("../");
-    match (child, TEMPLATES.get_dir(extends)) {
+    if let Some(dir) = TEMPLATES.get_dir(extends) {
+        return Ok(Place::BuiltIn(dir.clone()));
+    }
+    match (child, Address::parse(extends)) {
         (Place::Directory(child), _) if is_path => Ok(Place::Directory(child.join(extends))),
-        (_, Some(dir)) => Ok(Place::BuiltIn(dir.clone())),
+        (Place::Repository(_), _) if is_path => {
+            let what = format!("a preset from a repository can't extend the directory `{extends}`");
+            let help = "it can extend a built-in preset, or a commit of a repository";
+            Err(Refusal::new(what).help(help).into())
+        }
+        (_, Some(address)) => {
+            let address = address?;
+            // A project is pinned to one commit, that of the preset it was made from.
+            ensure!(
+                address.commit().is_some(),
+                Refusal::new(format!("`{extends}` is not pinned to a commit"))
+                    .help("a preset extends `ADDRESS#COMMIT`, with all digits of the commit")
+            );
+            Ok(Place::Repository(address))
+        }
         _ => {
-            let built_in = TEMPLATES.dirs().map(|dir| dir.path().to_string_lossy());
             let what = format!("there is no preset `{extends}` to extend");
             let help = format!(
-                "built in is {}, and a directory starts with `./` or `../`",
-                list(built_in)
+                "built in is {}, a directory starts with `./` or `../`, and a repository is `ADDRESS#COMMIT`",
+                list(built_in())
             );
             Err(Refusal::new(what).help(help).into())
         }
     }
 }
 
-fn read(place: &Place) -> Result<Files> {
+/// The files of a place, and the commit that they are of.
+fn read(place: &Place) -> Result<(Files, Option<String>)> {
     match place {
-        Place::BuiltIn(dir) => embedded(dir),
-        Place::Directory(root) => directory(root),
+        Place::BuiltIn(dir) => Ok((embedded(dir)?, None)),
+        Place::Directory(root) => {
+            let root = root
+                .to_str()
+                .context("the path of the preset is not UTF-8")?;
+            Ok((directory(root)?, None))
+        }
+        Place::Repository(address) => {
+            let Fetched { commit, files } = fetch::fetch(address)?;
+            Ok((files, Some(commit)))
+        }
     }
 }
 
@@ -86,7 +125,7 @@ fn open(place: &Place, mut files: Files, children: &[String]) -> Result<Preset> 
                 files.retain(|path, _| !path.starts_with(&inside));
             }
             let extended =
-                parent(place, extends).and_then(|place| open(&place, read(&place)?, &chain));
+                parent(place, extends).and_then(|place| open(&place, read(&place)?.0, &chain));
             Some(extended.with_context(|| format!("it extends `{extends}`"))?)
         }
         None => None,
@@ -117,45 +156,57 @@ fn embedded(preset: &Dir<'static>) -> Result<Files> {
     Ok(files)
 }
 
-fn directory(root: &Path) -> Result<Files> {
+fn directory(preset: &str) -> Result<Files> {
+    let root = Path::new(preset);
     if !root.join(MANIFEST).is_file() {
-        let built_in = TEMPLATES.dirs().map(|dir| dir.path().to_string_lossy());
         let what = format!(
-            "there is no preset `{}`: it is neither built in nor a directory with a `{MANIFEST}`",
-            root.display()
+            "there is no preset `{preset}`: it is neither built in nor a directory with a `{MANIFEST}`"
         );
-        let help = format!("built in is {}", list(built_in));
+        let help = format!("built in is {}", list(built_in()));
         return Err(Refusal::new(what).help(help).into());
     }
-    let mut files = Files::new();
-    let mut bytes = 0;
-    for entry in WalkDir::new(root).sort_by_file_name() {
+    let mut incoming = Incoming::new(preset);
+    let mut paths = Vec::new();
+    let is_the_presets = |entry: &DirEntry| {
+        let path = format!("{}/", entry.file_name().to_string_lossy());
+        let is_in_the_root = entry.depth() == 1 && entry.file_type().is_dir();
+        !(is_in_the_root && belongs_to_the_repository(&path))
+    };
+    for entry in WalkDir::new(root).into_iter().filter_entry(is_the_presets) {
         let entry = entry?;
-        let path = entry.path();
-        if entry.path_is_symlink() && entry.depth() > 0 {
-            bail!(
-                "the preset has a link: `{}`\nhelp: put the file itself there",
-                path.display()
-            );
+        let path = portable(entry.path().strip_prefix(root)?)?;
+        let found = entry.file_type();
+        if found.is_symlink() && entry.depth() > 0 {
+            return Err(refuse_link(&entry.path().to_string_lossy()));
         }
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        bytes += entry.metadata()?.len();
-        if bytes > MAX_BYTES {
-            bail!(
-                "the preset `{}` is larger than {MAX_BYTES} bytes",
-                root.display()
-            );
-        }
-        let text = String::from_utf8(fs_err::read(path)?)
-            .with_context(|| format!("`{}` is not text", path.display()))?;
-        files.insert(
-            Cow::Owned(portable(path.strip_prefix(root)?)?),
-            Cow::Owned(text),
+        // A directory counts as well: there may be no end of them, either.
+        let bytes = match found.is_file() {
+            true => entry.metadata()?.len(),
+            false => 0,
+        };
+        incoming.announce(&path, bytes)?;
+        // To open a pipe is to wait for whoever writes to it.
+        ensure!(
+            found.is_file() || found.is_dir(),
+            "`{path}` of the preset `{preset}` is neither a file nor a directory"
         );
+        if found.is_file() {
+            paths.push((path, bytes));
+        }
     }
-    Ok(files)
+    paths.sort_unstable();
+    for (path, announced) in paths {
+        let mut bytes = Vec::new();
+        let file = fs_err::File::open(root.join(&path))?;
+        // Some grow, and what the system itself makes up is longer than it says.
+        file.take(announced + 1).read_to_end(&mut bytes)?;
+        ensure!(
+            bytes.len() as u64 <= announced,
+            "`{path}` of the preset `{preset}` grows while it is read"
+        );
+        incoming.take(path, bytes)?;
+    }
+    Ok(incoming.into_files())
 }
 
 /// The path with `/` between its parts, on every system.

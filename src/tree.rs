@@ -14,6 +14,8 @@ use crate::words;
 
 /// What opens a file in a tree's printed form; the path follows.
 const HEADER: &str = "==> ";
+/// Characters that a path may have: Windows stops at 260, and the project is somewhere itself.
+pub const MAX_PATH: usize = 200;
 /// Stands in a tree's printed form where a file ends without a line feed. The words are git's.
 const NO_NEWLINE: &str = "\\ no newline at end of file";
 
@@ -96,13 +98,19 @@ pub fn unsafe_path(path: &str) -> Option<&'static str> {
     if path.starts_with('/') {
         return Some("is absolute");
     }
+    if path.chars().count() > MAX_PATH {
+        return Some("is longer than some systems allow");
+    }
     if path.contains(['\\', ':', '<', '>', '"', '|', '?', '*']) || path.contains(char::is_control) {
         return Some("has a character that Windows does not allow in a path");
     }
     path.split('/').find_map(|part| match part {
         "" => Some("has an empty part"),
         "." | ".." => Some("leaves the project or names itself"),
-        _ if part.eq_ignore_ascii_case(".git") => Some("belongs to git"),
+        // The second is how old Windows programs call the first.
+        _ if part.eq_ignore_ascii_case(".git") || part.eq_ignore_ascii_case("git~1") => {
+            Some("belongs to git")
+        }
         _ if part.ends_with(['.', ' ']) => Some("has a part that ends with a dot or a space"),
         _ if words::is_windows_device(part) => Some("is the name of a Windows device"),
         _ => None,

@@ -38,6 +38,7 @@ const CORE: &[&str] = &[
     "overlay",
     "plan",
     "preset",
+    "address",
     "answers",
     "choice",
     "lock",

@@ -453,7 +453,7 @@ fn a_file_that_is_not_text_is_refused() {
     assert_seen!(test.run(&["new", "shop", "--preset", "house", "--yes"]), @"
     exit 1
     --- stderr
-    error: `house/base/logo.png` is not text: invalid utf-8 sequence of 1 bytes from index 0
+    error: `base/logo.png` of the preset `house` is not text: invalid utf-8 sequence of 1 bytes from index 0
     ");
 }
 
@@ -466,7 +466,7 @@ fn a_preset_that_is_too_large_is_refused() {
     assert_seen!(test.run(&["new", "shop", "--preset", "house", "--yes"]), @"
     exit 1
     --- stderr
-    error: the preset `house` is larger than 33554432 bytes
+    error: `large` of the preset `house` is larger than 4194304 bytes
     ");
 }
 

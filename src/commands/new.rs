@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::address::Address;
 use crate::answers::{Answers, ProjectName, ResourceName};
 use crate::ask::{self, Open};
 use crate::choice::{NO, NONE, YES};
@@ -49,6 +50,7 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
         answers: &answers,
         answered: preset.answered(&answers),
         preset: &args.preset,
+        commit: preset.commit.as_deref(),
         plan: &plan,
         destination: destination.path.clone(),
         is_written: !args.dry_run,
@@ -120,6 +122,11 @@ fn apply(
 
 /// What else there is to say about a project that was made.
 fn notes(preset: &Preset, exclusion: Option<&Exclusion>, report: &mut Report) {
+    if let Some(commit) = &preset.commit {
+        report
+            .done
+            .push(format!("from commit `{commit}` of the preset"));
+    }
     if let Some(Exclusion { manifest, .. }) = exclusion {
         let manifest = manifest.display();
         report.done.push(format!(
@@ -152,7 +159,7 @@ fn command(args: &New, preset: &Preset, answers: &Answers) -> String {
         false => words.extend([format!("--{name}"), value]),
     };
     if args.preset != source::DEFAULT {
-        flag("preset", args.preset.clone());
+        flag("preset", pinned(&args.preset, preset));
     }
     for (choice, answer) in preset.answered(answers) {
         let value = match answer {
@@ -174,6 +181,14 @@ fn command(args: &New, preset: &Preset, answers: &Answers) -> String {
     }
     let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
     words.join(" ")
+}
+
+/// The preset as it is now, whatever becomes of its branch.
+fn pinned(name: &str, preset: &Preset) -> String {
+    match (&preset.commit, Address::parse(name)) {
+        (Some(commit), Some(Ok(address))) => address.pinned(commit).to_string(),
+        _ => name.to_owned(),
+    }
 }
 
 /// The commands that lead from here to a service that answers.

@@ -1,0 +1,442 @@
+//! Presets from git repositories: fetched with the user's own git, kept below the user's cache directory, and read out of
+//! the bare repository.
+//!
+//! There is never a work tree, so nothing of what was fetched can run: no hook, no filter, no submodule. What was fetched
+//! is a commit, and has a directory of its own that appears with one rename and never changes after that; a branch or a
+//! tag is a file beside it that says which commit it was. So whoever is interrupted, and whoever fetches at the same time,
+//! leaves a cache that works.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use etcetera::BaseStrategy;
+use fs_err as fse;
+
+use crate::address::{Address, escape};
+use crate::incoming::{self, Incoming};
+use crate::interrupt;
+use crate::preset::{Files, MANIFEST};
+use crate::refusal::Refusal;
+
+/// How long a running git is left alone before the next look at it and at signals.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a signal that ended git may take to get to this program, too.
+const HEARSAY: Duration = Duration::from_millis(100);
+/// How long git gets to end what it started.
+const GRACE: Duration = Duration::from_secs(2);
+/// Bytes that a list of refs or of files may have.
+const MAX_LIST: u64 = 4 * 1024 * 1024;
+/// What would make git work on another repository, or make a new one look otherwise.
+const ELSEWHERE: &[&str] = &[
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_TEMPLATE_DIR",
+    "GIT_WORK_TREE",
+];
+/// Where the user's configuration would start something: hooks, a file system monitor, submodules, a gc that outlives
+/// its git. A server that says nothing for half a minute is given up.
+const CONFIGURATION: &[&str] = &[
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.writeCommitGraph=false",
+    "transfer.bundleURI=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=30",
+];
+/// The ways to a repository. The variable outdoes whatever the user's configuration allows.
+const PROTOCOLS: &str = "file:http:https:ssh";
+/// What was fetched, by the name that it has in the repository of the cache.
+const FETCHED: &str = "refs/preset/fetched";
+
+/// A preset that was fetched.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The commit that it is.
+    pub commit: String,
+    /// Its files.
+    pub files: Files,
+}
+
+/// Gets the preset at an address, out of the cache where that is enough.
+pub fn fetch(address: &Address) -> Result<Fetched> {
+    interrupt::watch()?;
+    let cache = Cache::open(address)?;
+    let (commit, repository) = cache.commit()?;
+    let files = read(&repository, &commit, address)?;
+    Ok(Fetched { commit, files })
+}
+
+/// The directory of all that was ever fetched from one address.
+struct Cache<'a> {
+    address: &'a Address,
+    directory: PathBuf,
+}
+
+impl<'a> Cache<'a> {
+    fn open(address: &'a Address) -> Result<Cache<'a>> {
+        let base = etcetera::choose_base_strategy().ok().context(
+            "there is no home directory to keep a preset in\nhelp: set `XDG_CACHE_HOME`",
+        )?;
+        let directory = base.cache_dir().join("scaffold").join("presets");
+        let directory = directory.join(escape(&address.url));
+        fse::create_dir_all(&directory)?;
+        Ok(Cache { address, directory })
+    }
+
+    /// The commit that the address means, and the repository that has it.
+    fn commit(&self) -> Result<(String, PathBuf)> {
+        if let Some(commit) = self.address.commit() {
+            let repository = self.repository(commit);
+            if !repository.is_dir() {
+                let there = self.download(commit, commit)?;
+                ensure!(
+                    there == commit,
+                    Refusal::new(format!(
+                        "`{commit}` of `{}` is not a commit",
+                        self.address.url
+                    ))
+                );
+            }
+            return Ok((commit.to_owned(), repository));
+        }
+        match self.ask()? {
+            Ok((reference, object)) => {
+                let commit = match self.repository(&object).is_dir() {
+                    true => object,
+                    false => self.download(&reference, &object)?,
+                };
+                self.note(&commit)?;
+                Ok((commit.clone(), self.repository(&commit)))
+            }
+            Err(reason) => self.fall_back(&reason),
+        }
+    }
+
+    /// Asks the repository itself: the full name of what the address means, and the commit. The inner error is a reason
+    /// why it can't be asked.
+    fn ask(&self) -> Result<Result<(String, String), String>> {
+        let Address { url, reference } = self.address;
+        // A tag comes before a branch of its name, as everywhere in git; `^{}` is the commit that a tag of its own is of.
+        let names = match reference {
+            None => vec!["HEAD".to_owned()],
+            Some(reference) => vec![
+                format!("refs/tags/{reference}^{{}}"),
+                format!("refs/tags/{reference}"),
+                format!("refs/heads/{reference}"),
+            ],
+        };
+        let mut git = git(&self.directory);
+        git.args(["ls-remote", "--quiet", "--", url]).args(&names);
+        if io::stderr().is_terminal() {
+            eprintln!("asking `{url}` for the preset");
+        }
+        let listed = match run(git, Vec::new(), MAX_LIST)? {
+            Ok(listed) => String::from_utf8_lossy(&listed).into_owned(),
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let found = names.iter().find_map(|name| {
+            let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
+            let (object, _) = lines.find(|(_, listed)| listed == name)?;
+            let name = name.trim_end_matches("^{}").to_owned();
+            is_object_name(object).then(|| (name, object.to_owned()))
+        });
+        match (found, reference) {
+            (Some(found), _) => Ok(Ok(found)),
+            (None, Some(reference)) => Err(Refusal::new(format!(
+                "`{url}` has neither a branch nor a tag `{reference}`"
+            ))
+            .help(format!(
+                "`git ls-remote {url}` lists what it has; a commit is given by all of its digits"
+            ))
+            .into()),
+            (None, None) => Err(Refusal::new(format!("`{url}` has no commit yet")).into()),
+        }
+    }
+
+    /// What the address meant the last time, where the repository can't be asked.
+    fn fall_back(&self, reason: &str) -> Result<(String, PathBuf)> {
+        let url = &self.address.url;
+        let noted = fs::read_to_string(self.noted_in()).unwrap_or_default();
+        let commit = noted.trim();
+        if !is_object_name(commit) || !self.repository(commit).is_dir() {
+            bail!("the preset can't be fetched from `{url}`: {reason}");
+        }
+        eprintln!(
+            "note: `{url}` can't be reached, so the preset is what was fetched before, commit `{commit}`: {reason}"
+        );
+        Ok((commit.to_owned(), self.repository(commit)))
+    }
+
+    /// Fetches one commit into a hidden sibling of the repository that it becomes, and answers which commit that is.
+    fn download(&self, reference: &str, object: &str) -> Result<String> {
+        let url = &self.address.url;
+        let fetching = tempfile::Builder::new()
+            .prefix(".fetching-")
+            .tempdir_in(&self.directory)
+            .with_context(|| format!("`{}` can't be written", self.directory.display()))?;
+        let failed = |reason| anyhow!("the preset can't be fetched from `{url}`: {reason}");
+
+        let mut init = git(&self.directory);
+        init.args(["init", "--quiet", "--bare", "--template="]);
+        if object.len() == 64 {
+            init.arg("--object-format=sha256");
+        }
+        run(init.arg("--").arg(fetching.path()), Vec::new(), MAX_LIST)?.map_err(failed)?;
+
+        let mut fetch = git_in(fetching.path());
+        fetch.args(["fetch", "--quiet", "--depth=1", "--no-tags"]);
+        fetch.args(["--no-recurse-submodules", "--no-write-fetch-head"]);
+        fetch.args(["--", url, &format!("+{reference}:{FETCHED}")]);
+        run(fetch, Vec::new(), MAX_LIST)?.map_err(failed)?;
+
+        let mut resolve = git_in(fetching.path());
+        resolve.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]);
+        let commit = run(
+            resolve.arg(format!("{FETCHED}^{{commit}}")),
+            Vec::new(),
+            MAX_LIST,
+        )?
+        .map_err(|_| Refusal::new(format!("`{reference}` of `{url}` is not a commit")))?;
+        let commit = String::from_utf8_lossy(&commit).trim().to_owned();
+        ensure!(
+            is_object_name(&commit),
+            "`git` names no commit but `{commit}`"
+        );
+
+        interrupt::check()?;
+        let repository = self.repository(&commit);
+        match fs::rename(fetching.path(), &repository) {
+            // Somebody else may have fetched it meanwhile.
+            Err(_) if repository.is_dir() => {}
+            renamed => {
+                renamed.with_context(|| format!("`{}` can't be written", repository.display()))?
+            }
+        }
+        Ok(commit)
+    }
+
+    /// Keeps in mind which commit the address means.
+    fn note(&self, commit: &str) -> Result<()> {
+        let cannot_write = || format!("`{}` can't be written", self.directory.display());
+        let mut file = tempfile::Builder::new()
+            .prefix(".noting-")
+            .tempfile_in(&self.directory)
+            .with_context(cannot_write)?;
+        writeln!(file, "{commit}").with_context(cannot_write)?;
+        file.persist(self.noted_in()).with_context(cannot_write)?;
+        Ok(())
+    }
+
+    fn noted_in(&self) -> PathBuf {
+        let reference = self.address.reference.as_deref().unwrap_or("HEAD");
+        self.directory.join(format!("at-{}", escape(reference)))
+    }
+
+    fn repository(&self, commit: &str) -> PathBuf {
+        self.directory.join(format!("{commit}.git"))
+    }
+}
+
+/// The files of a commit: listed with their sizes first, and then read if there is room for them.
+fn read(repository: &Path, commit: &str, address: &Address) -> Result<Files> {
+    let shown = address.to_string();
+    let failed = |reason| {
+        anyhow!(
+            "`{}` can't be read: {reason}\nhelp: remove it, and it is fetched again",
+            repository.display()
+        )
+    };
+    let mut list = git_in(repository);
+    list.args([
+        "ls-tree",
+        "-r",
+        "-z",
+        "-l",
+        "--full-tree",
+        "--end-of-options",
+        commit,
+    ]);
+    let listed = run(list, Vec::new(), MAX_LIST)?.map_err(failed)?;
+
+    let mut incoming = Incoming::new(&shown);
+    let (mut blobs, mut request, mut room) = (Vec::new(), Vec::new(), 0);
+    for entry in listed
+        .split(|byte| *byte == 0)
+        .filter(|entry| !entry.is_empty())
+    {
+        let entry = str::from_utf8(entry)
+            .with_context(|| format!("a path of the preset `{shown}` is not UTF-8"))?;
+        let (facts, path) = entry.split_once('\t').context("`git` lists no path")?;
+        if incoming::belongs_to_the_repository(path) {
+            continue;
+        }
+        let facts: Vec<&str> = facts.split_ascii_whitespace().collect();
+        let &[mode, _, object, size] = facts.as_slice() else {
+            bail!("`git` lists no size of `{path}`");
+        };
+        match mode {
+            "120000" => return Err(incoming::refuse_link(path)),
+            "160000" => bail!("the preset has a submodule: `{path}`\nhelp: put its files there"),
+            _ => {}
+        }
+        let size: u64 = size.parse().context("`git` lists no size")?;
+        incoming.announce(path, size)?;
+        blobs.push((path, size));
+        request.extend_from_slice(format!("{object}\n").as_bytes());
+        // The line before each file and the one after it.
+        room += size + 128;
+    }
+    if !blobs.iter().any(|(path, _)| *path == MANIFEST) {
+        let what = format!("the root of `{shown}` has no `{MANIFEST}`, in commit `{commit}`");
+        let help = "a preset is a whole repository; one that is a directory of it can be used from a clone, with `--preset DIR`";
+        return Err(Refusal::new(what).help(help).into());
+    }
+
+    let mut cat = git_in(repository);
+    cat.args(["cat-file", "--batch"]);
+    let bytes = run(cat, request, room)?.map_err(failed)?;
+    let mut rest = bytes.as_slice();
+    for (path, size) in blobs {
+        let end_of_line = rest.iter().position(|byte| *byte == b'\n');
+        let file = end_of_line.and_then(|end| {
+            let (_, rest) = rest.split_at(end + 1);
+            rest.split_at_checked(usize::try_from(size).ok()?)
+        });
+        let (file, after) = file.with_context(|| format!("`git` does not give all of `{path}`"))?;
+        incoming.take(path.to_owned(), file.to_vec())?;
+        rest = after.strip_prefix(b"\n").unwrap_or(after);
+    }
+    Ok(incoming.into_files())
+}
+
+/// All digits of the name of a commit.
+fn is_object_name(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Git that works on a bare repository.
+fn git_in(repository: &Path) -> Command {
+    let mut git = git(repository);
+    git.arg("--git-dir").arg(repository);
+    git
+}
+
+/// Git that starts nothing and asks nobody who isn't there.
+fn git(directory: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.current_dir(directory);
+    for variable in ELSEWHERE {
+        git.env_remove(variable);
+    }
+    git.env("GIT_ALLOW_PROTOCOL", PROTOCOLS)
+        .env("GIT_PROTOCOL_FROM_USER", "0")
+        .env("GIT_NO_REPLACE_OBJECTS", "1")
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("LC_ALL", "C");
+    if !io::stdin().is_terminal() {
+        git.env("GIT_TERMINAL_PROMPT", "0");
+    }
+    for setting in CONFIGURATION {
+        git.args(["-c", setting]);
+    }
+    git
+}
+
+/// Runs git to its end, or to the next signal, and answers what it prints, which has a limit. The inner error is what it
+/// says of a failure.
+fn run(
+    mut command: impl std::borrow::BorrowMut<Command>,
+    input: Vec<u8>,
+    limit: u64,
+) -> Result<Result<Vec<u8>, String>> {
+    let command = command.borrow_mut();
+    // It stays in the program's own group, which a terminal lets ask for a password.
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut git = match command.spawn() {
+        Ok(git) => git,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
+            "there is no `git` on the `PATH` to get the preset with\nhelp: install git, or take a preset that is a directory"
+        ),
+        Err(error) => return Err(error).context("`git` can't be started"),
+    };
+    // All three at once: git waits for whoever leaves a pipe full.
+    let (stdin, stdout, stderr) = (git.stdin.take(), git.stdout.take(), git.stderr.take());
+    thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
+    let printed = thread::spawn(move || read_some(stdout, limit + 1));
+    let said = thread::spawn(move || read_some(stderr, MAX_LIST));
+    let status = loop {
+        if let Some(status) = git.try_wait()? {
+            break status;
+        }
+        if let Err(interrupted) = interrupt::check() {
+            end(&mut git)?;
+            return Err(interrupted.into());
+        }
+        thread::sleep(LOOK);
+    };
+    // A terminal sends its interrupt to git as well, which may be the first to hear of it.
+    if status.code().is_none() {
+        thread::sleep(HEARSAY);
+    }
+    interrupt::check()?;
+    let printed = printed.join().unwrap_or_else(|_| Ok(Vec::new()))?;
+    if printed.len() as u64 > limit {
+        bail!("`git` lists more than {limit} bytes: this is no preset");
+    }
+    if status.success() {
+        return Ok(Ok(printed));
+    }
+    let said = said.join().unwrap_or_else(|_| Ok(Vec::new()))?;
+    Ok(Err(reason(&String::from_utf8_lossy(&said))))
+}
+
+fn read_some(pipe: Option<impl Read>, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        pipe.take(limit).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// What git said, in one line and without what a server could do to a terminal.
+fn reason(said: &str) -> String {
+    let mut lines = said.lines().map(str::trim);
+    let fatal = lines.clone().find(|line| line.starts_with("fatal: "));
+    let line = fatal.or_else(|| lines.find(|line| !line.is_empty()));
+    let line = line.unwrap_or("`git` does not say why");
+    let line = line.trim_start_matches("fatal: ");
+    line.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// Asks git to end, which ends what it started and removes what it began; and ends it if it does not.
+fn end(git: &mut Child) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(id) = rustix::process::Pid::from_raw(git.id().cast_signed()) {
+        // An error says that it has ended by itself.
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        let asked = Instant::now();
+        while git.try_wait()?.is_none() && asked.elapsed() < GRACE {
+            thread::sleep(LOOK);
+        }
+    }
+    git.kill()?;
+    git.wait().map(|_| ())
+}

@@ -1,0 +1,90 @@
+//! A preset's files on their way in, from a directory or a repository: what is too many, too large or no text is refused
+//! before it is read.
+
+use std::borrow::Cow;
+
+use anyhow::{Result, anyhow, bail, ensure};
+
+use crate::preset::Files;
+use crate::tree::MAX_PATH;
+
+/// Files that a preset may have.
+const MAX_FILES: usize = 5_000;
+/// Bytes that one of them may have.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that all of them may have; a wrong directory is found out before it is read.
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The files that have come so far.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    preset: &'a str,
+    count: usize,
+    bytes: u64,
+    files: Files,
+}
+
+impl<'a> Incoming<'a> {
+    /// No file yet of the preset that users call so.
+    pub fn new(preset: &'a str) -> Incoming<'a> {
+        Incoming {
+            preset,
+            count: 0,
+            bytes: 0,
+            files: Files::new(),
+        }
+    }
+
+    /// Announces a file, and so asks whether there is room for it.
+    pub fn announce(&mut self, path: &str, bytes: u64) -> Result<()> {
+        let preset = self.preset;
+        ensure!(
+            path.chars().count() <= MAX_PATH,
+            "the preset `{preset}` has a path of more than {MAX_PATH} characters: `{}...`",
+            path.chars().take(60).collect::<String>()
+        );
+        self.count += 1;
+        ensure!(
+            self.count <= MAX_FILES,
+            "the preset `{preset}` has more than {MAX_FILES} files"
+        );
+        ensure!(
+            bytes <= MAX_FILE_BYTES,
+            "`{path}` of the preset `{preset}` is larger than {MAX_FILE_BYTES} bytes"
+        );
+        self.bytes += bytes;
+        ensure!(
+            self.bytes <= MAX_BYTES,
+            "the preset `{preset}` is larger than {MAX_BYTES} bytes"
+        );
+        Ok(())
+    }
+
+    /// Takes a file that was announced.
+    pub fn take(&mut self, path: String, bytes: Vec<u8>) -> Result<()> {
+        match String::from_utf8(bytes) {
+            Ok(text) => self.files.insert(Cow::Owned(path), Cow::Owned(text)),
+            Err(error) => bail!(anyhow!(error.utf8_error()).context(format!(
+                "`{path}` of the preset `{}` is not text",
+                self.preset
+            ))),
+        };
+        Ok(())
+    }
+
+    /// All that came.
+    pub fn into_files(self) -> Files {
+        self.files
+    }
+}
+
+/// Whether a path is not the preset's but its repository's, such as `.github/ci.yml`: it stands in a hidden directory
+/// beside the layers.
+pub fn belongs_to_the_repository(path: &str) -> bool {
+    path.starts_with('.') && path.contains('/')
+}
+
+/// What a link in a preset is told.
+pub fn refuse_link(path: &str) -> anyhow::Error {
+    anyhow!("the preset has a link: `{path}`\nhelp: put the file itself there")
+}
