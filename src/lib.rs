@@ -20,6 +20,7 @@ pub mod interrupt;
 pub mod record;
 pub mod source;
 pub mod verify;
+pub mod watchdog;
 pub mod workspace;
 
 // The core.

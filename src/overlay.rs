@@ -100,10 +100,17 @@ impl<'p> Overlay<'p> {
         match (fragment, dropped) {
             (None, None) => {
                 if let Some(earlier) = self.files.insert(target, source) {
+                    check_once(earlier, source)?;
                     self.replaced.push([earlier, source]);
                 }
             }
-            (Some(fragment), None) => self.fragments.entry(fragment).or_default().push(source),
+            (Some(fragment), None) => {
+                let fragments = self.fragments.entry(fragment).or_default();
+                if let Some(&before) = fragments.last() {
+                    check_once(before, source)?;
+                }
+                fragments.push(source);
+            }
             (fragment, Some(dropped)) => {
                 let was_there = match fragment.and_then(|name| name.strip_suffix(DROP)) {
                     Some(name) => self.fragments.remove(name).is_some(),
@@ -116,6 +123,15 @@ impl<'p> Overlay<'p> {
         }
         Ok(())
     }
+}
+
+/// A layer has one file for a path: `app.rs` or `app.rs.jinja`.
+fn check_once(before: Source, source: Source) -> Result<()> {
+    if (before.preset, before.layer) == (source.preset, source.layer) {
+        let (before, place) = (before.place(), source.place());
+        bail!("`{before}` and `{place}` become the same file");
+    }
+    Ok(())
 }
 
 fn nothing_to_drop(place: &str, dropped: &str) -> String {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use minijinja::syntax::SyntaxConfig;
@@ -22,6 +23,16 @@ use crate::tree::Tree;
 
 /// Work and memory that one template may use, in the template engine's own unit: some 60 MB at the very most.
 const FUEL: u64 = 1_000_000;
+/// Bytes that a template may have: an expression nests no deeper than it is long.
+const MAX_TEMPLATE: usize = 64 * 1024;
+/// Bytes of stack to render with, enough for the deepest template. What is not used costs nothing.
+const STACK: usize = 512 * 1024 * 1024;
+/// What a template has no use for, and can make deep or endless values of.
+const GLOBALS: &[&str] = &["debug", "dict", "namespace"];
+/// The same of filters.
+const FILTERS: &[&str] = &["chain", "pprint", "tojson", "zip"];
+/// Bytes that one file may have.
+const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 /// Files that one project may have.
 const MAX_FILES: usize = 2_000;
 /// Bytes that all files of one project may have.
@@ -38,6 +49,22 @@ const UNQUOTED: &str = "a text that users type is never written as it is";
 
 /// Renders a project.
 pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
+    contain(|| render_here(preset, answers))
+}
+
+/// Does what templates can make deep: the engine goes as deep as they nest, and may panic of what it does not expect.
+fn contain<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let worker = thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, work);
+        let worker = worker.context("there is no memory to render with")?;
+        let result = worker.join();
+        result.unwrap_or_else(|_| bail!("a template of the preset makes the template engine panic"))
+    })
+}
+
+fn render_here(preset: &Preset, answers: &Answers) -> Result<Tree> {
     let layers = preset.layers(answers);
     let overlay = Overlay::of(&layers)?;
     let mut engine = Engine::new(preset, answers)?;
@@ -53,6 +80,11 @@ pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
             }
             bytes += text.len();
             ensure!(
+                text.len() <= MAX_FILE_BYTES,
+                "`{}` becomes larger than {MAX_FILE_BYTES} bytes",
+                source.place()
+            );
+            ensure!(
                 bytes <= MAX_BYTES,
                 "the project is larger than {MAX_BYTES} bytes"
             );
@@ -64,6 +96,11 @@ pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
         }
     }
     engine.check_fragments(&overlay)?;
+    if let Some((one, other)) = tree.collision() {
+        bail!(
+            "`{one}` and `{other}` are the same to systems that do not tell upper case from lower case"
+        );
+    }
     if let Some(table) = preset.lock_table()? {
         let chosen: Vec<_> = answers.chosen().collect();
         tree.insert(LOCK, table.lockfile(answers.name.as_str(), &chosen))?;
@@ -73,6 +110,10 @@ pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
 
 /// Renders a project's `Cargo.toml` alone, which unlike a whole project makes sense for any set of options.
 pub fn render_manifest(preset: &Preset, answers: &Answers) -> Result<String> {
+    contain(|| render_manifest_here(preset, answers))
+}
+
+fn render_manifest_here(preset: &Preset, answers: &Answers) -> Result<String> {
     let layers = preset.layers(answers);
     let overlay = Overlay::of(&layers)?;
     let mut engine = Engine::new(preset, answers)?;
@@ -120,6 +161,12 @@ impl Engine {
         environment.set_fuel(Some(FUEL));
         // Keeps the place of an error, which the excerpt in our message needs.
         environment.set_debug(true);
+        for name in GLOBALS {
+            environment.remove_global(name);
+        }
+        for name in FILTERS {
+            environment.remove_filter(name);
+        }
         environment.add_filter("fit", |text: String| fit(&text));
         add_quoting(&mut environment);
 
@@ -221,6 +268,11 @@ impl Engine {
         if !source.is_template() {
             return Ok(source.text.clone());
         }
+        ensure!(
+            source.text.len() <= MAX_TEMPLATE,
+            "`{}` is larger than a template may be, {MAX_TEMPLATE} bytes",
+            source.place()
+        );
         self.environment.set_syntax(syntax(source.target())?);
         let context = match resource {
             Some(resource) => {

@@ -54,6 +54,24 @@ impl Tree {
         Ok(())
     }
 
+    /// Two paths of which a disk that knows no upper case has only one: it would lose a file, or join two directories.
+    pub fn collision(&self) -> Option<(&str, &str)> {
+        let mut known: BTreeMap<String, &str> = BTreeMap::new();
+        for path in self.files.keys() {
+            let ends = path.match_indices('/').map(|(end, _)| end);
+            for part in ends.chain([path.len()]).map(|end| &path[..end]) {
+                // Both ways: some letters have two of the other case.
+                let other = *known
+                    .entry(part.to_uppercase().to_lowercase())
+                    .or_insert(part);
+                if other != part {
+                    return Some((other, part));
+                }
+            }
+        }
+        None
+    }
+
     /// The text of one file.
     pub fn get(&self, path: &str) -> Option<&str> {
         self.files.get(path).map(|text| &**text)

@@ -1,0 +1,413 @@
+//! Presets that mean harm, or are broken as if they did: each is refused with a reason, and nothing is written.
+
+#![cfg(unix)]
+
+mod support;
+
+use std::borrow::Cow;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use scaffold::preset::{Files, Manifest, Preset};
+use scaffold::render::render;
+use scaffold::tree::unsafe_path;
+use support::{Seen, Test};
+
+/// What is made of a preset, which is nothing.
+fn refused(test: &Test) -> Seen {
+    let started = Instant::now();
+    let seen = test.run(&["new", "shop", "--preset", "house", "--yes", "--no-git"]);
+    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(matches!(seen.code, Some(1 | 2)), "{seen}");
+    assert!(!test.dir().join("shop").exists());
+    seen
+}
+
+fn preset(files: &[(&str, &str)]) -> Test {
+    let test = Test::new();
+    test.preset(files);
+    test
+}
+
+/// A preset with this template, made in little memory: what it takes more, it is refused.
+fn template(text: &str) -> Seen {
+    let test = preset(&[("base/file.md.jinja", text)]);
+    let program = env!("CARGO_BIN_EXE_scaffold");
+    let line = format!("ulimit -v 1500000; {program} new shop --preset house --yes --no-git");
+    let mut shell = Command::new("bash");
+    test.at_home(shell.args(["-c", &line]));
+    let started = Instant::now();
+    let seen = test.see(&mut shell);
+    assert!(started.elapsed() < Duration::from_secs(60));
+    assert_eq!(
+        seen.code,
+        Some(1),
+        "{}...: {seen}",
+        text.chars().take(60).collect::<String>()
+    );
+    assert!(!test.dir().join("shop").exists());
+    seen
+}
+
+#[test]
+fn a_path_that_some_system_can_not_have_is_refused() {
+    for path in [
+        "C:/a",
+        "C:a",
+        "con",
+        "CON.txt",
+        "nul.txt",
+        "a/Com1.tar.gz",
+        "lpt9",
+        "a.",
+        "a ",
+        "a./b",
+        "a<b",
+        "a>b",
+        "a\"b",
+        "a|b",
+        "a?b",
+        "a*b",
+        "a\\b",
+        "a\u{7}b",
+        ".git/hooks/pre-commit",
+        "a/.GIT/config",
+        "git~1/config",
+    ] {
+        let seen = refused(&preset(&[(&format!("base/{path}"), "")]));
+        assert!(seen.stderr.contains("the path `base/"), "{path}: {seen}");
+    }
+    // What a disk can't have, a repository or a program can still say.
+    for path in ["/etc/passwd", "../up", "a/../../b", "", "a//b"] {
+        assert!(unsafe_path(path).is_some(), "{path}");
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long_is_refused() {
+    let long = format!("base/{}/{}", "a".repeat(100), "b".repeat(100));
+    assert_seen!(refused(&preset(&[(&long, "")])), @"
+    exit 1
+    --- stderr
+    error: the preset `house` has a path of more than 200 characters: `base/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...`
+    ");
+}
+
+#[test]
+fn paths_that_collide_on_some_disks_are_refused() {
+    assert_seen!(refused(&preset(&[("base/README.md", ""), ("base/readme.md", "")])), @"
+    exit 1
+    --- stderr
+    error: `README.md` and `readme.md` are the same to systems that do not tell upper case from lower case
+    ");
+    assert_seen!(refused(&preset(&[("base/Docs/x", ""), ("base/docs/y", "")])), @"
+    exit 1
+    --- stderr
+    error: `Docs` and `docs` are the same to systems that do not tell upper case from lower case
+    ");
+    assert_seen!(refused(&preset(&[("base/{{resource}}", ""), ("base/Shops/y", "")])), @"
+    exit 1
+    --- stderr
+    error: `Shops` and `shops` are the same to systems that do not tell upper case from lower case
+    ");
+    assert_seen!(refused(&preset(&[("base/{{resource}}", ""), ("base/shops/y", "")])), @"
+    exit 1
+    --- stderr
+    error: base/{{resource}}: `shops/y` is a file and `shops` needs a directory, or the other way round
+    ");
+}
+
+#[test]
+fn two_files_of_a_layer_for_one_path_are_refused() {
+    assert_seen!(refused(&preset(&[("base/app.rs", ""), ("base/app.rs.jinja", "")])), @"
+    exit 1
+    --- stderr
+    error: `base/app.rs` and `base/app.rs.jinja` become the same file
+    ");
+    let list = ("base/README.md.jinja", "{{ fragments(\"list\") }}");
+    assert_seen!(refused(&preset(&[list, ("base/_list", ""), ("base/_list.jinja", "")])), @"
+    exit 1
+    --- stderr
+    error: `base/_list` and `base/_list.jinja` become the same file
+    ");
+}
+
+#[test]
+fn links_and_loops_of_directories_are_refused() {
+    let test = preset(&[("base/README.md", "")]);
+    symlink("..", test.dir().join("house/base/loop")).unwrap();
+    assert_seen!(refused(&test), @"
+    exit 1
+    --- stderr
+    error: the preset has a link: `house/base/loop`
+    help: put the file itself there
+    ");
+    let test = preset(&[("base/README.md", "")]);
+    fs::rename(
+        test.dir().join("house/preset.toml"),
+        test.dir().join("house/real.toml"),
+    )
+    .unwrap();
+    symlink("real.toml", test.dir().join("house/preset.toml")).unwrap();
+    assert_seen!(refused(&test), @"
+    exit 1
+    --- stderr
+    error: the preset has a link: `house/preset.toml`
+    help: put the file itself there
+    ");
+}
+
+#[test]
+fn a_link_where_the_project_goes_is_refused() {
+    let test = preset(&[("base/README.md", "")]);
+    fs::create_dir(test.dir().join("elsewhere")).unwrap();
+    symlink("elsewhere", test.dir().join("link")).unwrap();
+    let seen = test.run(&["new", "shop", "--preset", "house", "--into", "link"]);
+    assert_eq!(seen.code, Some(2), "{seen}");
+    assert!(support::paths(&test.dir().join("elsewhere")).is_empty());
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let test = preset(&[("base/README.md", "")]);
+    let made = Command::new("mkfifo")
+        .arg(test.dir().join("house/base/pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    assert_seen!(refused(&test), @"
+    exit 1
+    --- stderr
+    error: `base/pipe` of the preset `house` is neither a file nor a directory
+    ");
+    let test = preset(&[("base/README.md", "")]);
+    let _socket = UnixListener::bind(test.dir().join("house/base/socket")).unwrap();
+    assert_seen!(refused(&test), @"
+    exit 1
+    --- stderr
+    error: `base/socket` of the preset `house` is neither a file nor a directory
+    ");
+    // A manifest that nobody ever writes.
+    let test = Test::new();
+    fs::create_dir(test.dir().join("house")).unwrap();
+    Command::new("mkfifo")
+        .arg(test.dir().join("house/preset.toml"))
+        .status()
+        .unwrap();
+    assert_seen!(refused(&test), @"
+    exit 2
+    --- stderr
+    error: there is no preset `house`: it is neither built in nor a directory with a `preset.toml`
+    help: built in is `axum`
+    ");
+}
+
+#[test]
+fn too_many_files_are_refused_before_they_are_read() {
+    let test = preset(&[]);
+    fs::create_dir(test.dir().join("house/base")).unwrap();
+    for index in 0..10_000 {
+        fs::write(test.dir().join(format!("house/base/{index}")), b"\xff").unwrap();
+    }
+    assert_seen!(refused(&test), @"
+    exit 1
+    --- stderr
+    error: the preset `house` has more than [N] files
+    ");
+}
+
+#[test]
+fn too_much_text_is_refused_before_it_is_read() {
+    let test = preset(&[]);
+    fs::create_dir(test.dir().join("house/base")).unwrap();
+    for index in 0..9 {
+        let file = fs::File::create(test.dir().join(format!("house/base/{index}"))).unwrap();
+        file.set_len(4 << 20).unwrap();
+    }
+    assert_seen!(refused(&test), @"
+    exit 1
+    --- stderr
+    error: the preset `house` is larger than 33554432 bytes
+    ");
+}
+
+#[test]
+fn a_template_reads_no_other_file() {
+    for text in [
+        "{% include \"/etc/passwd\" %}",
+        "{% import \"/etc/passwd\" as x %}",
+        "{% from \"/etc/passwd\" import x %}",
+        "{% extends \"/etc/passwd\" %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    ] {
+        assert!(
+            template(text).stderr.contains("unknown statement"),
+            "{text}"
+        );
+    }
+    assert_seen!(template("{{ debug() }}"), @"
+    exit 1
+    --- stderr
+    error: `base/file.md.jinja` is a broken template: unknown function: debug is unknown
+      |
+    1 | {{ debug() }}
+      |    ^^^^^^^
+    ");
+}
+
+#[test]
+fn a_template_that_wants_too_much_ends() {
+    for text in [
+        "{{ \"x\" * 10**9 }}",
+        "{{ \"x\"|center(1000000000) }}",
+        "{{ (\"x\\n\" * 1000)|indent(100000000) }}",
+        "{{ \"%1000000000d\"|format(1) }}",
+        "{{ \"%.1000000000f\"|format(1.5) }}",
+        "{{ \"a\".ljust(1000000000) }}",
+        "{{ range(10**9)|join }}",
+        "{{ range(10**9)|list|length }}",
+        "{{ ([1] * 10**9)|list|length }}",
+        "{{ [1]|batch(100000000, 1)|list|length }}",
+        "{{ (\"a\" * 1000000)|replace(\"a\", \"b\" * 1000000) }}",
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for i in range(99999) %}{{ \"y\" * 1000 }}{% endfor %}",
+        "{% set x %}{% for i in range(99999) %}{{ \"y\" * 1000 }}{% endfor %}{% endset %}",
+        "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+    ] {
+        template(text);
+    }
+    let doubled = |what: &str, end: &str| {
+        format!(
+            "{{% set x = {what} %}}{}{end}",
+            "{% set x = x ~ x %}".repeat(60)
+        )
+    };
+    template(&doubled("name", ""));
+    let doubled = |end: &str| {
+        format!(
+            "{{% set x = [1] %}}{}{end}",
+            "{% set x = [x, x] %}".repeat(60)
+        )
+    };
+    template(&doubled("{% if x|string %}{% endif %}"));
+}
+
+#[test]
+fn a_template_that_nests_deeply_does_not_crash() {
+    for (part, end) in [
+        ("(", ""),
+        ("[", ""),
+        ("-", "1"),
+        ("not ", "1"),
+        ("1 + ", "1"),
+        ("1 if 1 else ", "1"),
+        ("name ~ ", "1"),
+    ] {
+        template(&format!(
+            "{{{{ undefined{part} }}}}",
+            part = format!(" + {}{end}", part.repeat(60_000 / part.len()))
+        ));
+    }
+    template(&"{% if 1 %}".repeat(6_000));
+    template(&"{% for a in [1] %}".repeat(3_000));
+    template(&format!(
+        "{{{{ undefined + name{} }}}}",
+        "|upper".repeat(10_000)
+    ));
+    template(&format!(
+        "{{% set x = [1] %}}{}{{{{ undefined ~ x }}}}",
+        "{% set x = [x] %}".repeat(3_500)
+    ));
+    template(&format!(
+        "{{% set x = [1] %}}{}{{{{ x == undefined }}}}",
+        "{% set x = {1: x} %}".repeat(3_000)
+    ));
+    // Some of this makes the engine itself panic.
+    template(&"{#".repeat(30_000));
+}
+
+#[test]
+fn a_template_that_outwits_the_count_of_its_work_is_stopped() {
+    let text = format!(
+        "{{% set x = [1] %}}{}{{{{ x|length }}}}",
+        "{% set x = x + x %}".repeat(60)
+    );
+    assert_seen!(template(&text), @"
+    exit 1
+    --- stderr
+    error: the templates of the preset take longer than 20 seconds
+    ");
+}
+
+#[test]
+fn a_template_that_is_too_large_is_refused() {
+    assert_seen!(template(&"a".repeat(65 * 1024)), @"
+    exit 1
+    --- stderr
+    error: `base/file.md.jinja` is larger than a template may be, 65536 bytes
+    ");
+}
+
+#[test]
+fn a_file_that_becomes_too_large_is_refused() {
+    assert_seen!(template("{% for i in range(5) %}{{ \"y\" * 1000000 }}{% endfor %}"), @"
+    exit 1
+    --- stderr
+    error: `base/file.md.jinja` becomes larger than 4194304 bytes
+    ");
+}
+
+fn files(files: &[(&str, &str)]) -> Files {
+    let own = |(path, text): &(&str, &str)| {
+        (
+            Cow::Owned((*path).to_owned()),
+            Cow::Owned((*text).to_owned()),
+        )
+    };
+    files.iter().map(own).collect()
+}
+
+const MANIFEST: &str = "name = \"house\"\ndescription = \"\"\n[[choice]]\nname = \"database\"\nprompt = \"\"\ndefault = \"files\"\n[[choice.option]]\nname = \"files\"\nhelp = \"\"\n";
+
+fn parse(files: Files) -> anyhow::Result<Preset> {
+    Preset::new(Manifest::parse(&files)?, files, None)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_manifest_makes_it_panic(text in "\\PC{0,80}|((name|description|default|prompt|help|choice|option|reserved|next|server|extends|kind|pattern|when| = |\"a\"|\"none\"|\\[\\[choice\\]\\]|\\[\\[choice.option\\]\\]|\\[|\\]|\\{|\\}|\n|1|\"\"\"|#){0,30})") {
+        let _ = parse(files(&[("preset.toml", &text)]));
+    }
+
+    #[test]
+    fn no_template_makes_it_panic_or_run_on(text in "\\PC{0,80}|((\\{\\{|\\}\\}|\\{%|%\\}|\\{#|#\\}|//%|\n| |for|in|if|else|elif|endif|endfor|set|endset|filter|endfilter|raw|endraw|recursive|loop|name|resource|resources|fragments|fit|range|x|=|==|\\+|-|~|\\*|\\*\\*|\\||\\(|\\)|\\[|\\]|,|\\.|:|\"|'|upper|join|sort|length|list|1|999999999|none|true|is|not|and|defined){0,40})") {
+        let preset = parse(files(&[("preset.toml", MANIFEST), ("base/a.rs.jinja", &text), ("base/_list.jinja", &text)])).unwrap();
+        let answers = preset.sample(&[("database".to_owned(), "files".to_owned())]).unwrap();
+        let started = Instant::now();
+        if let Ok(tree) = render(&preset, &answers) {
+            for (path, _) in tree.iter() {
+                prop_assert_eq!(unsafe_path(path), None);
+            }
+        }
+        prop_assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_project(path in "\\PC{0,20}|((/|\\.|\\.\\.|a|\\{\\{resource\\}\\}|\\\\|:|con|nul|.git| |.jinja|_){0,8})") {
+        let manifest = ("preset.toml", MANIFEST);
+        let Ok(preset) = parse(files(&[manifest, (&format!("base/{path}"), "")])) else { return Ok(()) };
+        let answers = preset.sample(&[("database".to_owned(), "files".to_owned())]).unwrap();
+        if let Ok(tree) = render(&preset, &answers) {
+            for (path, _) in tree.iter() {
+                prop_assert_eq!(unsafe_path(path), None);
+                let is_inside = std::path::Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+                prop_assert!(is_inside);
+            }
+        }
+    }
+}
