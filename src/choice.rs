@@ -133,7 +133,27 @@ impl OneOrMore {
     }
 }
 
+impl Kind {
+    /// As a manifest says it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::One => "one",
+            Kind::Flag => "flag",
+            Kind::Many => "many",
+            Kind::Text(_) => "text",
+        }
+    }
+}
+
 impl Choice {
+    /// The default, as people are told of it.
+    pub fn default_shown(&self) -> String {
+        match self.default.is_empty() {
+            true => NONE.to_owned(),
+            false => self.default.join(","),
+        }
+    }
+
     /// Checks what is written. What it says of other choices isn't looked at.
     pub fn new(written: Written) -> Result<Choice> {
         let (name, kind) = (written.name, written.kind);

@@ -12,6 +12,8 @@ use clap::{
     Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
 };
 
+use clap_complete::Shell;
+
 use crate::ask::Given;
 use crate::choice::{Choice, Kind, NO, NONE, YES};
 use crate::preset::Preset;
@@ -33,9 +35,24 @@ enum Command {
     New(New),
     /// Proves combinations of a preset's options: generates, compiles, lints and tests them.
     Verify(Verify),
-    /// Maintains a preset: for the authors of presets.
+    /// Shows presets, and maintains them.
     #[command(subcommand)]
     Preset(PresetCommand),
+    /// Prints the script with which a shell completes command lines.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+        /// The preset whose choices and options it completes.
+        #[arg(long, default_value = source::DEFAULT)]
+        preset: String,
+    },
+    /// Writes the manual, a page for each command.
+    Man {
+        /// The directory that the pages go into.
+        #[arg(value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
+    },
 }
 
 /// What `scaffold new` was asked for.
@@ -120,6 +137,20 @@ pub enum Format {
 /// What `scaffold preset` was asked for.
 #[derive(Debug, Subcommand)]
 pub enum PresetCommand {
+    /// Lists the built-in presets.
+    List {
+        /// Who reads the answer: people or programs, both on stdout.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Shows the choices of a preset, and what each option adds.
+    Show {
+        /// The preset: a built-in one, a directory, or GIT-URL[#REF].
+        preset: String,
+        /// Who reads the answer: people or programs, both on stdout.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Makes the lock table, from which a project gets its Cargo.lock.
     Lock {
         /// The preset's directory.
@@ -146,30 +177,18 @@ pub enum Request {
     Verify(Box<Verify>, Box<Preset>),
     /// `scaffold preset`.
     Preset(PresetCommand),
+    /// `scaffold completions`, with what is to be completed.
+    Completions(Shell, Box<clap::Command>),
+    /// `scaffold man`, with what the manual is of.
+    Man(PathBuf, Box<clap::Command>),
 }
 
 /// Understands a command line, which starts with the program's name.
 pub fn parse(args: Vec<OsString>) -> Result<Request> {
     // The preset decides which flags there are, so it comes first.
     let preset = source::load(&preset_in(&args))?;
-    let flags: Vec<Arg> = preset.choices.iter().map(flag).collect();
-    let command = Cli::command().mut_subcommand("new", |new| {
-        new.next_help_heading(format!("Choices of the preset `{}`", preset.name))
-            .args(flags)
-    });
-    let options = preset.choices.iter().flat_map(|choice| {
-        let none = matches!(choice.kind, Kind::Many).then_some(NONE);
-        let options = choice.options.iter().map(|option| option.name.as_str());
-        options
-            .chain(none)
-            .map(|option| format!("{}={option}", choice.name))
-    });
-    let only = PossibleValuesParser::new(options.map(PossibleValue::new));
-    let command = command.mut_subcommand("verify", |verify| {
-        verify.mut_arg("only", |arg| arg.value_parser(only))
-    });
     let args = with_yes(args, &preset);
-    let mut matches = command
+    let mut matches = command(&preset)
         .try_get_matches_from(&args)
         .map_err(|error| explain(error, &args, &preset))?;
     match Cli::from_arg_matches(&matches)?.command {
@@ -187,7 +206,31 @@ pub fn parse(args: Vec<OsString>) -> Result<Request> {
         }
         Command::Verify(args) => Ok(Request::Verify(Box::new(args), Box::new(preset))),
         Command::Preset(command) => Ok(Request::Preset(command)),
+        Command::Completions { shell, .. } => {
+            Ok(Request::Completions(shell, Box::new(command(&preset))))
+        }
+        Command::Man { directory } => Ok(Request::Man(directory, Box::new(command(&preset)))),
     }
+}
+
+/// The command line as it is for a preset: its choices are flags.
+fn command(preset: &Preset) -> clap::Command {
+    let flags: Vec<Arg> = preset.choices.iter().map(flag).collect();
+    let command = Cli::command().mut_subcommand("new", |new| {
+        new.next_help_heading(format!("Choices of the preset `{}`", preset.name))
+            .args(flags)
+    });
+    let options = preset.choices.iter().flat_map(|choice| {
+        let none = matches!(choice.kind, Kind::Many).then_some(NONE);
+        let options = choice.options.iter().map(|option| option.name.as_str());
+        options
+            .chain(none)
+            .map(|option| format!("{}={option}", choice.name))
+    });
+    let only = PossibleValuesParser::new(options.map(PossibleValue::new));
+    command.mut_subcommand("verify", |verify| {
+        verify.mut_arg("only", |arg| arg.value_parser(only))
+    })
 }
 
 /// The preset that a command line names, found before anything else of it can be understood.
@@ -237,10 +280,7 @@ fn flag(choice: &Choice) -> Arg {
         .options
         .iter()
         .map(|option| value(&option.name, &option.help));
-    let default = match choice.default.is_empty() {
-        true => NONE.to_owned(),
-        false => choice.default.join(","),
-    };
+    let default = choice.default_shown();
     let help = match &choice.help {
         Some(help) => format!("{} {help} [default: {default}]", choice.prompt),
         None => format!("{} [default: {default}]", choice.prompt),

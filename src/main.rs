@@ -21,6 +21,12 @@ fn run() -> Result<()> {
     match cli::parse(env::args_os().collect())? {
         Request::New(args, preset) => commands::new::run(&args, &preset),
         Request::Verify(args, preset) => commands::verify::run(&args, &preset),
+        Request::Completions(shell, command) => commands::completions::run(shell, *command),
+        Request::Man(directory, command) => commands::man::run(&directory, *command),
+        Request::Preset(PresetCommand::List { format }) => commands::preset::list(format),
+        Request::Preset(PresetCommand::Show { preset, format }) => {
+            commands::preset::show(&preset, format)
+        }
         Request::Preset(PresetCommand::Lock { directory, update }) => {
             commands::preset::lock(&directory, update)
         }

@@ -305,16 +305,22 @@ impl Preset {
             .iter()
             .map(|(choice, option)| format!("{choice}/{option}"));
         let names: Vec<String> = std::iter::once(BASE.to_owned()).chain(chosen).collect();
-        let is_chain = self.parts.len() > 1;
-        let mut layers = Vec::new();
-        for part in &self.parts {
-            layers.extend(names.iter().map(|name| Layer {
-                preset: is_chain.then_some(part.name.as_str()),
-                name: name.clone(),
-                files: part.layer(name),
-            }));
+        let of_part = |part| names.iter().map(move |name| self.part_layer(part, name));
+        self.parts.iter().flat_map(of_part).collect()
+    }
+
+    /// The layers of this name, `base` or `CHOICE/OPTION`: one of each preset of the chain.
+    pub fn layers_named(&self, name: &str) -> Vec<Layer<'_>> {
+        let of_part = |part| self.part_layer(part, name);
+        self.parts.iter().map(of_part).collect()
+    }
+
+    fn part_layer<'p>(&'p self, part: &'p Part, name: &str) -> Layer<'p> {
+        Layer {
+            preset: (self.parts.len() > 1).then_some(part.name.as_str()),
+            name: name.to_owned(),
+            files: part.layer(name),
         }
-        layers
     }
 
     /// A misspelt directory would otherwise be a layer that nobody ever gets.

@@ -1,4 +1,4 @@
-//! `scaffold preset`: what the maintainer of a preset runs after its dependencies changed.
+//! `scaffold preset lock` and `scaffold preset price`: what the maintainer of a preset runs after its dependencies changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
