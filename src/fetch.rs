@@ -418,11 +418,14 @@ fn read_some(pipe: Option<impl Read>, limit: u64) -> io::Result<Vec<u8>> {
 
 /// What git said, in one line and without what a server could do to a terminal.
 fn reason(said: &str) -> String {
-    let mut lines = said.lines().map(str::trim);
-    let fatal = lines.clone().find(|line| line.starts_with("fatal: "));
-    let line = fatal.or_else(|| lines.find(|line| !line.is_empty()));
-    let line = line.unwrap_or("`git` does not say why");
-    let line = line.trim_start_matches("fatal: ");
+    let lines = || said.lines().map(str::trim);
+    // Both ends may speak here, in any order; what the remote one said is also told by this one.
+    let line = lines()
+        .find(|line| line.starts_with("fatal: remote error: "))
+        .or_else(|| lines().find(|line| line.starts_with("fatal: ")))
+        .or_else(|| lines().find(|line| !line.is_empty()))
+        .unwrap_or("`git` does not say why")
+        .trim_start_matches("fatal: ");
     line.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
