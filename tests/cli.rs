@@ -40,7 +40,7 @@ fn the_choices_of_the_preset_are_flags() {
       <NAME>  The project's name, such as `accounts-api`
 
     Options:
-          --preset <PRESET>  The preset: a built-in one, or a directory [default: axum]
+          --preset <PRESET>  The preset: a built-in one, a directory, or GIT-URL[#REF] [default: axum]
           --resource <NAME>  What the service serves, such as `accounts` [default: after the project's
                              name]
       -y, --yes              Takes the defaults instead of asking

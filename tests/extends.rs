@@ -259,7 +259,7 @@ fn a_parent_that_there_is_not_is_refused() {
     exit 2
     --- stderr
     error: the preset `flat` can't be used: it extends `axun`: there is no preset `axun` to extend
-    help: built in is `axum`, and a directory starts with `./` or `../`
+    help: built in is `axum`, a directory starts with `./` or `../`, and a repository is `ADDRESS#COMMIT`
     ");
     assert_seen!(manifest("../hosue"), @"
     exit 2
@@ -271,7 +271,7 @@ fn a_parent_that_there_is_not_is_refused() {
     exit 2
     --- stderr
     error: the preset `flat` can't be used: it extends `/etc`: there is no preset `/etc` to extend
-    help: built in is `axum`, and a directory starts with `./` or `../`
+    help: built in is `axum`, a directory starts with `./` or `../`, and a repository is `ADDRESS#COMMIT`
     ");
 }
 

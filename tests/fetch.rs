@@ -520,3 +520,37 @@ fn an_interrupt_ends_the_fetch() {
     assert!(rustix::process::test_kill_process(pid).is_err());
     assert!(test.paths().is_empty());
 }
+
+#[test]
+fn a_preset_extends_a_commit_of_a_repository_and_nothing_that_may_move() {
+    let (test, commit) = repository();
+    let child = |extends: &str| {
+        let manifest = format!("name = \"flat\"\ndescription = \"\"\nextends = \"{extends}\"\n");
+        test.write("flat/preset.toml", &manifest);
+        test.run(&["new", "shop", "--preset", "flat", "--yes", "--no-git"])
+    };
+    let seen = child(&format!("{}#main", url(&test)));
+    assert_eq!(seen.code, Some(2), "{seen}");
+    assert!(seen.stderr.contains("is not pinned to a commit"), "{seen}");
+    let seen = child(&format!("{}#{commit}", url(&test)));
+    assert_eq!(seen.code, Some(0), "{seen}");
+    assert_eq!(test.read("shop/README.md"), "one\n");
+}
+
+#[test]
+fn a_preset_from_a_repository_reaches_no_directory_beside_it() {
+    let (test, _) = repository();
+    test.write(
+        "../secret/preset.toml",
+        "name = \"secret\"\ndescription = \"\"\n",
+    );
+    for extends in ["../secret", "./inside"] {
+        let manifest = format!("{MANIFEST}extends = \"{extends}\"\n");
+        test.write("../preset/preset.toml", &manifest);
+        commit(&test);
+        let seen = new(&test, "");
+        assert_eq!(seen.code, Some(2), "{seen}");
+        let said = format!("a preset from a repository can't extend the directory `{extends}`");
+        assert!(seen.stderr.contains(&said), "{seen}");
+    }
+}

@@ -81,7 +81,11 @@ fn a_program_gets_the_same_as_json() {
     {
       "choices": [
         {
-          "default": "files",
+          "default": [
+            "files"
+          ],
+          "help": null,
+          "kind": "one",
           "name": "database",
           "options": [
             {
@@ -106,7 +110,8 @@ fn a_program_gets_the_same_as_json() {
               "price": null
             }
           ],
-          "prompt": "Which database?"
+          "prompt": "Which database?",
+          "when": {}
         }
       ],
       "commit": null,
