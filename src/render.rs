@@ -41,6 +41,8 @@ const MAX_BYTES: usize = 32 * 1024 * 1024;
 const RESOURCE: &str = "{{resource}}";
 /// The fragment that is merged as TOML instead of being gathered.
 const MANIFEST: &str = "Cargo.toml";
+/// What the name of a fragment begins with that stands above every file with the rest of its name for an extension.
+const HEADER: &str = "header.";
 /// The file that the preset's lock table makes.
 const LOCK: &str = "Cargo.lock";
 
@@ -75,6 +77,9 @@ fn render_here(preset: &Preset, answers: &Answers) -> Result<Tree> {
     for (&path, source) in &overlay.files {
         for (path, resource) in instances(path, &answers.resources) {
             let mut text = engine.text(source, resource)?;
+            if let Some(header) = engine.header(&path, &text) {
+                text = (header.to_owned() + &text).into();
+            }
             if path == MANIFEST {
                 text = manifest::merge((&source.place(), &text), &engine.manifests)?.into();
             }
@@ -149,6 +154,8 @@ struct Engine {
     resources: BTreeMap<String, Value>,
     /// The manifest's fragments, each with the place that it comes from.
     manifests: Vec<(String, String)>,
+    /// What stands above the text of every file, by the file's extension.
+    headers: BTreeMap<String, String>,
     /// The names that a template has gathered so far.
     gathered: Arc<Mutex<Vec<String>>>,
 }
@@ -204,6 +211,7 @@ impl Engine {
             shared: shared.into(),
             resources,
             manifests: Vec::new(),
+            headers: BTreeMap::new(),
             gathered: Arc::default(),
         })
     }
@@ -216,6 +224,9 @@ impl Engine {
                 let text = self.text(source, None)?;
                 if name == MANIFEST {
                     self.manifests.push((source.place(), text.into_owned()));
+                } else if let Some(extension) = name.strip_prefix(HEADER) {
+                    let header = self.headers.entry(extension.to_owned()).or_default();
+                    header.push_str(&text);
                 } else {
                     fragments
                         .entry(name.to_owned())
@@ -246,6 +257,11 @@ impl Engine {
         for (&name, sources) in &overlay.fragments {
             let is_read = if name == MANIFEST {
                 overlay.files.contains_key(MANIFEST)
+            } else if let Some(extension) = name.strip_prefix(HEADER) {
+                overlay
+                    .files
+                    .keys()
+                    .any(|path| extension_of(path) == extension)
             } else {
                 gathered.iter().any(|other| other == name)
             };
@@ -257,6 +273,12 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// What stands above a file's text. A script keeps its first line, which says what runs it.
+    fn header(&self, path: &str, text: &str) -> Option<&str> {
+        let header = self.headers.get(extension_of(path))?;
+        (!text.starts_with("#!/")).then_some(header.as_str())
     }
 
     /// The text of one file: copied, or rendered.
@@ -342,12 +364,17 @@ fn resource_value(resource: &ResourceName) -> Value {
     }
 }
 
+fn extension_of(path: &str) -> &str {
+    let file_name = path.rsplit('/').next().unwrap_or(path);
+    file_name
+        .rsplit_once('.')
+        .map_or("", |(_, extension)| extension)
+}
+
 /// The marks of a template follow from the language of the file, whose comments the line statements look like.
 fn syntax(path: &str) -> Result<SyntaxConfig> {
     let file_name = path.rsplit('/').next().unwrap_or(path);
-    let extension = file_name
-        .rsplit_once('.')
-        .map_or("", |(_, extension)| extension);
+    let extension = extension_of(path);
     let line_statement = match (file_name, extension) {
         (_, "rs" | "js") => "//%",
         (_, "sql") => "--%",

@@ -495,3 +495,28 @@ fn a_name_that_the_preset_reserves_is_refused() {
     help: try `room-items`
     ");
 }
+
+#[test]
+fn a_header_stands_above_every_file_of_its_extension() {
+    let (test, seen) = render(&[
+        ("base/_header.rs", "// Acme\n"),
+        ("base/_header.sh", "# Acme\n"),
+        ("base/src/main.rs", "fn main() {}\n"),
+        ("base/src/lib.rs.jinja", "// {{ name }}\n"),
+        ("base/run.sh", "#!/bin/sh\ntrue\n"),
+        ("base/README.md", "Read me\n"),
+    ]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    assert_eq!(test.read("shop/src/main.rs"), "// Acme\nfn main() {}\n");
+    assert_eq!(test.read("shop/src/lib.rs"), "// Acme\n// shop\n");
+    assert_eq!(test.read("shop/run.sh"), "#!/bin/sh\ntrue\n");
+    assert_eq!(test.read("shop/README.md"), "Read me\n");
+
+    let (_, seen) = render(&[("base/_header.py", "# Acme\n"), ("base/a.rs", "")]);
+    assert_eq!(seen.code, Some(1), "{seen}");
+    assert!(
+        seen.stderr
+            .contains("`base/_header.py` is a fragment that no file gathers"),
+        "{seen}"
+    );
+}
