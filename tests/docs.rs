@@ -37,6 +37,10 @@ fn every_command_of_the_readme_that_makes_a_project_makes_it() {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let seen = test.run(&arguments);
         assert_eq!(seen.code, Some(0), "{arguments:?}\n{seen}");
+        if arguments[0] != "new" {
+            assert_ne!(seen.stdout, "", "{arguments:?}");
+            continue;
+        }
         let is_dry = arguments.contains(&"--dry-run");
         let parent = test.dir().parent().unwrap().to_owned();
         let made = support::paths(&parent)
@@ -46,6 +50,62 @@ fn every_command_of_the_readme_that_makes_a_project_makes_it() {
         projects += 1;
     }
     assert_eq!(projects, 5, "{commands:?}");
+}
+
+/// The guide makes the example: from an empty directory, by its own commands, in one shell.
+#[cfg(unix)]
+#[test]
+fn the_authors_guide_makes_the_example_preset() {
+    let test = Test::new();
+    let program = Path::new(env!("CARGO_BIN_EXE_scaffold")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let script = format!(
+        "set -euo pipefail\n{}",
+        commands(&read("docs/authors-guide.md")).join("\n")
+    );
+    let mut shell = std::process::Command::new("bash");
+    test.at_home(shell.args(["-c", &script]));
+    let cargo = support::cargo_home();
+    let seen = test.see(shell.envs(cargo).env("PATH", path));
+    assert_eq!(seen.code, Some(0), "{seen}");
+
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/presets/acme");
+    let made = test.dir().join("acme");
+    // Which version of the one dependency is the newest changes with time.
+    let is_compared = |path: &String| {
+        !path.ends_with('/')
+            && !path.starts_with(".git/")
+            && path != "lock.txt"
+            && path != "README.md"
+    };
+    let files = |root: &Path| -> Vec<(String, String)> {
+        let paths = support::paths(root).into_iter().filter(is_compared);
+        paths
+            .map(|path| (fs::read_to_string(root.join(&path)).unwrap(), path))
+            .map(|(text, path)| (path, text))
+            .collect()
+    };
+    assert_eq!(files(&made), files(&example));
+    assert!(made.join("lock.txt").exists());
+
+    assert!(
+        test.read("shop-api/catalog-info.yaml")
+            .contains("owner: \"payments\"")
+    );
+    assert!(
+        test.read("shop-api/src/main.rs")
+            .starts_with("// Copyright Acme")
+    );
+    assert!(test.read("shop-api/Cargo.lock").contains("name = \"heck\""));
+    assert!(
+        !test
+            .paths()
+            .contains(&"shop-api/.github/dependabot.yml".to_owned())
+    );
+    assert!(
+        test.read("shop-api/.scaffold/answers.toml")
+            .contains("\ncommit = \"")
+    );
 }
 
 #[test]

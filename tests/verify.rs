@@ -48,19 +48,7 @@ fn verify(test: &Test, args: &[&str]) -> Seen {
 fn verify_command(test: &Test, args: &[&str]) -> Command {
     let mut command = test.scaffold(&["verify", "--preset", "house", "--build-dir", "build"]);
     command.args(args);
-    for name in ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    // Without these two variables, both are found in the person's home, which here is another one.
-    let home = std::env::home_dir().unwrap();
-    if std::env::var_os("CARGO_HOME").is_none() {
-        command.env("CARGO_HOME", home.join(".cargo"));
-    }
-    if std::env::var_os("RUSTUP_HOME").is_none() {
-        command.env("RUSTUP_HOME", home.join(".rustup"));
-    }
+    command.envs(support::cargo_home());
     command
 }
 

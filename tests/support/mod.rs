@@ -111,6 +111,23 @@ impl Test {
     }
 }
 
+/// Where cargo and rustup of the person who runs the tests are: they look for themselves in the home, which is another
+/// one in a test.
+pub fn cargo_home() -> Vec<(&'static str, std::ffi::OsString)> {
+    let home = std::env::home_dir().unwrap();
+    let at = |name, default: &str| {
+        (
+            name,
+            std::env::var_os(name).unwrap_or_else(|| home.join(default).into()),
+        )
+    };
+    let toolchain = std::env::var_os("RUSTUP_TOOLCHAIN").map(|name| ("RUSTUP_TOOLCHAIN", name));
+    [at("CARGO_HOME", ".cargo"), at("RUSTUP_HOME", ".rustup")]
+        .into_iter()
+        .chain(toolchain)
+        .collect()
+}
+
 /// Every path below a directory, sorted, `/` after a directory.
 pub fn paths(root: &Path) -> Vec<String> {
     let entries = walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name();

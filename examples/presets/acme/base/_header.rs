@@ -1,0 +1,3 @@
+// Copyright Acme Ltd. All rights reserved.
+// SPDX-License-Identifier: LicenseRef-Acme
+

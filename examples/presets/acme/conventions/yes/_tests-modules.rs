@@ -1,0 +1,3 @@
+
+// What every API of ours promises.
+mod conventions;
