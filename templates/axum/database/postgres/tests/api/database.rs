@@ -439,11 +439,12 @@ async fn a_database_that_cannot_be_used_is_named_without_the_password() {
         assert!(causes.iter().any(|cause| error.contains(cause)), "{error}");
         assert!(error.contains("cannot open") && !error.contains("secret"), "{error}");
     }
-    let odd = [("DATABASE_URL", "postgres://user:secret@host:port/name")];
-    let end = Process::start("serve", &database, &odd).end().await;
-    assert_eq!(end.code, Some(1));
-    assert!(end.errors.contains("DATABASE_URL: "), "{}", end.errors);
-    assert!(!end.errors.contains("secret"), "{}", end.errors);
+    for odd in ["postgres://user:secret@host:port/name", "ftp://user:secret@host/name"] {
+        let end = Process::start("serve", &database, &[("DATABASE_URL", odd)]).end().await;
+        assert_eq!(end.code, Some(1));
+        assert!(end.errors.contains("DATABASE_URL: "), "{}", end.errors);
+        assert!(!end.errors.contains("secret"), "{}", end.errors);
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::app::{TestApp, causes, eventually};
+use crate::process::Process;
 use crate::{ITEMS, TABLE};
 
 const JSON: &str = "Content-Type: application/json";
@@ -211,4 +212,14 @@ async fn a_file_that_is_no_database_is_named() {
     let error = causes(&started.err().expect("it cannot start"));
     assert!(error.contains("DATABASE_URL") && error.contains("test.db"), "{error}");
     assert!(error.contains("file is not a database"), "{error}");
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_be_used_is_refused_without_its_password() {
+    let database = TestDatabase::create().await;
+    let odd = [("DATABASE_URL", "ftp://user:secret@host/name")];
+    let end = Process::start("serve", &database, &odd).end().await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.errors.contains("DATABASE_URL: "), "{}", end.errors);
+    assert!(!end.errors.contains("secret"), "{}", end.errors);
 }
