@@ -72,6 +72,9 @@ pub struct ChoiceOption {
     /// Shell commands to run before the project's first `cargo run`.
     #[serde(default)]
     pub next: Vec<String>,
+    /// Whether its name is a common word, which files that are no part of its layer may use for other things.
+    #[serde(default)]
+    pub common: bool,
     /// The server that the tests of a project with it talk to.
     pub server: Option<Server>,
 }

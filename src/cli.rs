@@ -151,6 +151,15 @@ pub enum PresetCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Checks a preset without compiling anything, and tells all that is wrong with it.
+    Check {
+        /// The preset's directory; or a built-in one, or GIT-URL[#REF].
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        preset: String,
+        /// Who reads the findings: people read them on stderr, programs on stdout.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Makes the lock table, from which a project gets its Cargo.lock.
     Lock {
         /// The preset's directory.

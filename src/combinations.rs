@@ -11,20 +11,34 @@ pub type Combination = Vec<(String, String)>;
 
 /// Every combination; of a choice of many there is none, each option alone, and all of them together.
 pub fn all(choices: &[Choice]) -> Vec<Combination> {
-    choices
-        .iter()
-        .fold(vec![Vec::new()], |combinations, choice| {
-            let with = |combination: Combination| {
-                if !choice.applies(&combination) {
-                    return vec![combination];
-                }
-                let alternatives = choice.alternatives().into_iter();
-                alternatives
-                    .map(|options| [combination.as_slice(), &options].concat())
-                    .collect()
-            };
-            combinations.into_iter().flat_map(with).collect()
-        })
+    choices.iter().fold(vec![Vec::new()], with_each)
+}
+
+/// Every combination, if there are no more than so many.
+pub fn all_up_to(limit: usize, choices: &[Choice]) -> Option<Vec<Combination>> {
+    let mut choices = choices.iter();
+    let mut combinations = vec![Combination::new()];
+    while combinations.len() <= limit {
+        match choices.next() {
+            Some(choice) => combinations = with_each(combinations, choice),
+            None => return Some(combinations),
+        }
+    }
+    None
+}
+
+/// Each combination with each alternative of a choice, if that applies.
+fn with_each(combinations: Vec<Combination>, choice: &Choice) -> Vec<Combination> {
+    let with = |combination: Combination| {
+        if !choice.applies(&combination) {
+            return vec![combination];
+        }
+        let alternatives = choice.alternatives().into_iter();
+        alternatives
+            .map(|options| [combination.as_slice(), &options].concat())
+            .collect()
+    };
+    combinations.into_iter().flat_map(with).collect()
 }
 
 /// Combinations in which every two options of different choices stand together at least once, if they can: a covering

@@ -37,25 +37,32 @@ impl<'a> Incoming<'a> {
 
     /// Announces a file, and so asks whether there is room for it.
     pub fn announce(&mut self, path: &str, bytes: u64) -> Result<()> {
+        self.check(path, bytes)?;
+        let preset = self.preset;
+        self.count += 1;
+        ensure!(
+            self.count <= MAX_FILES,
+            "the preset `{preset}` has more than {MAX_FILES} files"
+        );
+        self.bytes += bytes;
+        ensure!(
+            self.bytes <= MAX_BYTES,
+            "the preset `{preset}` is larger than {MAX_BYTES} bytes"
+        );
+        Ok(())
+    }
+
+    /// Asks whether a file could be one of a preset at all, however many there are.
+    pub fn check(&self, path: &str, bytes: u64) -> Result<()> {
         let preset = self.preset;
         ensure!(
             path.chars().count() <= MAX_PATH,
             "the preset `{preset}` has a path of more than {MAX_PATH} characters: `{}...`",
             path.chars().take(60).collect::<String>()
         );
-        self.count += 1;
-        ensure!(
-            self.count <= MAX_FILES,
-            "the preset `{preset}` has more than {MAX_FILES} files"
-        );
         ensure!(
             bytes <= MAX_FILE_BYTES,
             "`{path}` of the preset `{preset}` is larger than {MAX_FILE_BYTES} bytes"
-        );
-        self.bytes += bytes;
-        ensure!(
-            self.bytes <= MAX_BYTES,
-            "the preset `{preset}` is larger than {MAX_BYTES} bytes"
         );
         Ok(())
     }

@@ -24,6 +24,7 @@ pub mod watchdog;
 pub mod workspace;
 
 // The core.
+pub mod check;
 pub mod render;
 
 pub mod combinations;
@@ -36,6 +37,7 @@ pub mod preset;
 pub mod address;
 pub mod answers;
 pub mod choice;
+pub mod finding;
 pub mod lock;
 pub mod manifest;
 pub mod prices;

@@ -138,6 +138,18 @@ impl<'t> Table<'t> {
         Ok(())
     }
 
+    /// The packages that a project with these options depends on itself, each with the versions that there are of it.
+    pub fn direct(&self, chosen: &[(&str, &str)]) -> BTreeMap<&'t str, Vec<&'t str>> {
+        let edges = self.project.iter().filter(|edge| edge.when.holds(chosen));
+        let versions = |name: &str| {
+            let packages = self.packages.iter();
+            let held =
+                packages.filter(|package| package.name == name && package.when.holds(chosen));
+            held.map(|package| package.version).collect()
+        };
+        edges.map(|edge| (edge.name, versions(edge.name))).collect()
+    }
+
     /// The `Cargo.lock` of the project called `project`, with these options, each as its choice and its name.
     pub fn lockfile(&self, project: &str, chosen: &[(&str, &str)]) -> String {
         let held: Vec<&Package> = self

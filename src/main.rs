@@ -27,6 +27,9 @@ fn run() -> Result<()> {
         Request::Preset(PresetCommand::Show { preset, format }) => {
             commands::preset::show(&preset, format)
         }
+        Request::Preset(PresetCommand::Check { preset, format }) => {
+            commands::preset::check(&preset, format)
+        }
         Request::Preset(PresetCommand::Lock { directory, update }) => {
             commands::preset::lock(&directory, update)
         }

@@ -1,5 +1,6 @@
 //! What several layers say about one `Cargo.toml`, as one: tables join, lists grow, keys are sorted, comments stay.
 
+use crate::finding::{Refuse, or_refuse};
 use anyhow::{Context, Result, bail};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
@@ -7,12 +8,18 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value, 
 const SORTED: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies"];
 
 /// Merges fragments into a manifest, in order. Each text comes with the place to name in an error.
-pub fn merge(base: (&str, &str), fragments: &[(String, String)]) -> Result<String> {
+pub fn merge(
+    base: (&str, &str),
+    fragments: &[(String, String)],
+    refuse: &mut Refuse,
+) -> Result<String> {
     let mut merged = parse(base.0, base.1)?;
     for (place, text) in fragments {
-        let fragment = parse(place, text)?;
-        merge_tables(merged.as_table_mut(), fragment.as_table(), "")
-            .with_context(|| format!("`{place}` does not fit `{}`", base.0))?;
+        if let Some(fragment) = or_refuse(place, parse(place, text), refuse)? {
+            let fits = merge_tables(merged.as_table_mut(), fragment.as_table(), "")
+                .with_context(|| format!("`{place}` does not fit `{}`", base.0));
+            or_refuse(place, fits, refuse)?;
+        }
     }
     for name in SORTED {
         if let Some(table) = merged.get_mut(name).and_then(Item::as_table_mut) {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
+use crate::finding::{Refuse, fail};
 use crate::preset::Layer;
 
 /// The suffix of a file that is rendered.
@@ -67,15 +68,23 @@ pub struct Overlay<'p> {
 impl<'p> Overlay<'p> {
     /// Lays the layers over one another, the first at the bottom.
     pub fn of(layers: &'p [Layer<'p>]) -> Result<Overlay<'p>> {
+        Overlay::sift(layers, &mut fail)
+    }
+
+    /// The same of the files that can be used.
+    pub fn sift(layers: &'p [Layer<'p>], refuse: &mut Refuse) -> Result<Overlay<'p>> {
         let mut overlay = Overlay::default();
         for layer in layers {
             for &(path, text) in &layer.files {
-                overlay.add(Source {
+                let source = Source {
                     preset: layer.preset,
                     layer: &layer.name,
                     path,
                     text,
-                })?;
+                };
+                if let Err(error) = overlay.add(source) {
+                    refuse(&source.place(), error)?;
+                }
             }
         }
         Ok(overlay)

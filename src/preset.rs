@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::answers::{Answers, ProjectName, ResourceName, SAMPLE, Taken};
 use crate::choice::{Kind, Written, YES, check_word};
+use crate::finding::{Refuse, fail, or_refuse};
 use crate::lock::{self, Table};
 use crate::prices::{PRICES, Prices};
 use crate::tree;
@@ -119,6 +120,16 @@ impl Manifest {
 impl Preset {
     /// The preset of these files, over the one that it extends. Checks that its files fit its manifest.
     pub fn new(manifest: Manifest, files: Files, parent: Option<Preset>) -> Result<Preset> {
+        Preset::sift(manifest, files, parent, &mut fail)
+    }
+
+    /// The same of the files that can be used.
+    pub fn sift(
+        manifest: Manifest,
+        mut files: Files,
+        parent: Option<Preset>,
+        refuse: &mut Refuse,
+    ) -> Result<Preset> {
         let not_valid = || format!("`{MANIFEST}` is not valid");
         check_word("the preset", &manifest.name).with_context(not_valid)?;
         let mut preset = parent.unwrap_or_default();
@@ -147,7 +158,13 @@ impl Preset {
         if let Some(next) = manifest.next {
             preset.next = next;
         }
-        preset.check_files(&files)?;
+        let mut strays = Vec::new();
+        for path in files.keys() {
+            if or_refuse(path, preset.check_file(path), refuse)?.is_none() {
+                strays.push(path.clone());
+            }
+        }
+        files.retain(|path, _| !strays.contains(path));
         preset.parts.push(Part {
             name: preset.name.clone(),
             files,
@@ -324,24 +341,22 @@ impl Preset {
     }
 
     /// A misspelt directory would otherwise be a layer that nobody ever gets.
-    fn check_files(&self, files: &Files) -> Result<()> {
-        for path in files.keys() {
-            if let Some(reason) = tree::unsafe_path(path) {
-                bail!("the path `{path}` {reason}");
-            }
-            let mut parts = path.split('/');
-            let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
-                continue;
-            };
-            if first == BASE {
-                continue;
-            }
-            let Some(choice) = self.choice(first) else {
-                bail!("`{path}` belongs to no layer: `{first}` is neither `{BASE}` nor a choice");
-            };
-            if choice.option(second).is_none() || parts.next().is_none() {
-                bail!("`{path}` belongs to no layer: `{second}` is not an option of `{first}`");
-            }
+    fn check_file(&self, path: &str) -> Result<()> {
+        if let Some(reason) = tree::unsafe_path(path) {
+            bail!("the path `{path}` {reason}");
+        }
+        let mut parts = path.split('/');
+        let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
+            return Ok(());
+        };
+        if first == BASE {
+            return Ok(());
+        }
+        let Some(choice) = self.choice(first) else {
+            bail!("`{path}` belongs to no layer: `{first}` is neither `{BASE}` nor a choice");
+        };
+        if choice.option(second).is_none() || parts.next().is_none() {
+            bail!("`{path}` belongs to no layer: `{second}` is not an option of `{first}`");
         }
         Ok(())
     }

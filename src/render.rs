@@ -7,17 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context, escape_formatter};
 
 use crate::answers::{Answers, ResourceName};
 use crate::choice::{Kind, NONE};
+use crate::finding::{Finding, Refuse, fail, or_refuse};
 use crate::fit::fit;
 use crate::manifest;
 use crate::overlay::{Overlay, Source};
-use crate::preset::{Answer, Preset};
+use crate::preset::{self, Answer, LOCK_TABLE, Preset};
 use crate::quote;
 use crate::tree::Tree;
 
@@ -51,7 +52,23 @@ const UNQUOTED: &str = "a text that users type is never written as it is";
 
 /// Renders a project.
 pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
-    contain(|| render_here(preset, answers))
+    contain(|| render_here(preset, answers, &mut fail))
+}
+
+/// Renders what can be rendered, and tells of all that can't.
+pub fn render_all_it_can(preset: &Preset, answers: &Answers) -> Result<(Tree, Vec<Finding>)> {
+    contain(|| {
+        let mut findings = Vec::new();
+        let tree = render_here(preset, answers, &mut |place, error| {
+            findings.push(Finding::of(&error, place));
+            Ok(())
+        });
+        let tree = tree.unwrap_or_else(|error| {
+            findings.push(Finding::of(&error, preset::MANIFEST));
+            Tree::default()
+        });
+        Ok((tree, findings))
+    })
 }
 
 /// Does what templates can make deep: the engine goes as deep as they nest, and may panic of what it does not expect.
@@ -66,47 +83,44 @@ fn contain<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     })
 }
 
-fn render_here(preset: &Preset, answers: &Answers) -> Result<Tree> {
+fn render_here(preset: &Preset, answers: &Answers, refuse: &mut Refuse) -> Result<Tree> {
     let layers = preset.layers(answers);
-    let overlay = Overlay::of(&layers)?;
+    let overlay = Overlay::sift(&layers, refuse)?;
     let mut engine = Engine::new(preset, answers)?;
-    engine.gather(&overlay)?;
+    engine.gather(&overlay, refuse)?;
 
     let mut tree = Tree::default();
     let mut bytes = 0;
     for (&path, source) in &overlay.files {
         for (path, resource) in instances(path, &answers.resources) {
-            let mut text = engine.text(source, resource)?;
-            if let Some(header) = engine.header(&path, &text) {
-                text = (header.to_owned() + &text).into();
-            }
-            if path == MANIFEST {
-                text = manifest::merge((&source.place(), &text), &engine.manifests)?.into();
-            }
+            let place = source.place();
+            let text = engine.file(&path, source, resource, refuse);
+            let Some(text) = or_refuse(&place, text, refuse)? else {
+                engine.broken.push(source.text.to_string());
+                continue;
+            };
             bytes += text.len();
-            ensure!(
-                text.len() <= MAX_FILE_BYTES,
-                "`{}` becomes larger than {MAX_FILE_BYTES} bytes",
-                source.place()
-            );
             ensure!(
                 bytes <= MAX_BYTES,
                 "the project is larger than {MAX_BYTES} bytes"
             );
-            tree.insert(path, text).with_context(|| source.place())?;
+            let inserted = tree.insert(path, text).with_context(|| place.clone());
+            or_refuse(&place, inserted, refuse)?;
             ensure!(
                 tree.len() <= MAX_FILES,
                 "the project has more than {MAX_FILES} files"
             );
         }
     }
-    engine.check_fragments(&overlay)?;
+    engine.check_fragments(&overlay, refuse)?;
     if let Some((one, other)) = tree.collision() {
-        bail!(
+        let same = anyhow!(
             "`{one}` and `{other}` are the same to systems that do not tell upper case from lower case"
         );
+        refuse(other, same)?;
     }
-    if let Some(table) = preset.lock_table()? {
+    let table = or_refuse(LOCK_TABLE, preset.lock_table(), refuse)?;
+    if let Some(table) = table.flatten() {
         let chosen: Vec<_> = answers.chosen().collect();
         tree.insert(LOCK, table.lockfile(answers.name.as_str(), &chosen))?;
     }
@@ -122,13 +136,13 @@ fn render_manifest_here(preset: &Preset, answers: &Answers) -> Result<String> {
     let layers = preset.layers(answers);
     let overlay = Overlay::of(&layers)?;
     let mut engine = Engine::new(preset, answers)?;
-    engine.gather(&overlay)?;
+    engine.gather(&overlay, &mut fail)?;
     let source = overlay
         .files
         .get(MANIFEST)
         .with_context(|| format!("the preset has no `{MANIFEST}`"))?;
-    let text = engine.text(source, None)?;
-    manifest::merge((&source.place(), &text), &engine.manifests)
+    let text = engine.file(MANIFEST, source, None, &mut fail)?;
+    Ok(text.into_owned())
 }
 
 /// The files that a path of a layer stands for: one, or one for each resource.
@@ -158,6 +172,8 @@ struct Engine {
     headers: BTreeMap<String, String>,
     /// The names that a template has gathered so far.
     gathered: Arc<Mutex<Vec<String>>>,
+    /// The texts of files that did not render, and might have gathered more.
+    broken: Vec<String>,
 }
 
 impl Engine {
@@ -213,15 +229,19 @@ impl Engine {
             manifests: Vec::new(),
             headers: BTreeMap::new(),
             gathered: Arc::default(),
+            broken: Vec::new(),
         })
     }
 
     /// Renders the fragments, and lets the templates that follow gather them.
-    fn gather(&mut self, overlay: &Overlay) -> Result<()> {
+    fn gather(&mut self, overlay: &Overlay, refuse: &mut Refuse) -> Result<()> {
         let mut fragments: BTreeMap<String, String> = BTreeMap::new();
         for (&name, sources) in &overlay.fragments {
             for source in sources {
-                let text = self.text(source, None)?;
+                let text = self.text(source, None);
+                let Some(text) = or_refuse(&source.place(), text, refuse)? else {
+                    continue;
+                };
                 if name == MANIFEST {
                     self.manifests.push((source.place(), text.into_owned()));
                 } else if let Some(extension) = name.strip_prefix(HEADER) {
@@ -248,7 +268,7 @@ impl Engine {
     }
 
     /// A fragment that no file gathers says something that nobody would ever read.
-    fn check_fragments(&self, overlay: &Overlay) -> Result<()> {
+    fn check_fragments(&self, overlay: &Overlay, refuse: &mut Refuse) -> Result<()> {
         let gathered = self
             .gathered
             .lock()
@@ -263,13 +283,15 @@ impl Engine {
                     .keys()
                     .any(|path| extension_of(path) == extension)
             } else {
-                gathered.iter().any(|other| other == name)
+                let could_be_read = self.broken.iter().any(|text| text.contains(name));
+                could_be_read || gathered.iter().any(|other| other == name)
             };
             if let (false, Some(source)) = (is_read, sources.first()) {
-                bail!(
-                    "`{}` is a fragment that no file gathers\nhelp: a shared file gathers it with `{{{{ fragments(\"{name}\") }}}}`",
-                    source.place()
+                let place = source.place();
+                let unread = anyhow!(
+                    "`{place}` is a fragment that no file gathers\nhelp: a shared file gathers it with `{{{{ fragments(\"{name}\") }}}}`"
                 );
+                refuse(&place, unread)?;
             }
         }
         Ok(())
@@ -281,7 +303,31 @@ impl Engine {
         (!text.starts_with("#!/")).then_some(header.as_str())
     }
 
-    /// The text of one file: copied, or rendered.
+    /// The text that a path of the project gets.
+    fn file(
+        &mut self,
+        path: &str,
+        source: &Source,
+        resource: Option<&ResourceName>,
+        refuse: &mut Refuse,
+    ) -> Result<Cow<'static, str>> {
+        let mut text = self.text(source, resource)?;
+        if let Some(header) = self.header(path, &text) {
+            text = (header.to_owned() + &text).into();
+        }
+        if path == MANIFEST {
+            let base = (source.place(), text);
+            text = manifest::merge((&base.0, &base.1), &self.manifests, refuse)?.into();
+        }
+        ensure!(
+            text.len() <= MAX_FILE_BYTES,
+            "`{}` becomes larger than {MAX_FILE_BYTES} bytes",
+            source.place()
+        );
+        Ok(text)
+    }
+
+    /// The text of one source: copied, or rendered.
     fn text(
         &mut self,
         source: &Source,
@@ -306,7 +352,7 @@ impl Engine {
         self.environment
             .render_named_str(source.path, source.text, context)
             .map(Cow::Owned)
-            .map_err(|error| describe(&error, source))
+            .map_err(|error| describe(&error, source).into())
     }
 }
 
@@ -393,46 +439,26 @@ fn syntax(path: &str) -> Result<SyntaxConfig> {
 }
 
 /// A template's error as its author needs it: the layer, the path, the line and the excerpt.
-fn describe(error: &minijinja::Error, source: &Source) -> Error {
+fn describe(error: &minijinja::Error, source: &Source) -> Finding {
     let what = match error.detail() {
         Some(detail) if error.kind() == ErrorKind::BadEscape => detail.to_owned(),
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),
     };
     let place = source.place();
+    let what = format!("`{place}` is a broken template: {what}");
+    let finding = Finding::new(place, what);
     let Some(line) = error.line() else {
-        return anyhow!("`{place}` is a broken template: {what}");
+        return finding;
     };
-    let help = match error.kind() {
-        ErrorKind::UndefinedError => {
-            "\nhelp: a template knows `name`, `crate_name`, `resource`, `resources`, `fragments(NAME)` and each choice by its name"
-        }
-        ErrorKind::BadEscape => {
-            "\nhelp: a filter quotes it for where it lands: `toml`, `yaml`, `json`, `rust`, `sh` or `markdown`, each with the quotes that it needs"
-        }
-        _ => "",
-    };
-    anyhow!(
-        "`{place}` is a broken template: {what}\n{}{help}",
-        excerpt(source.text, line, error.range())
-    )
-}
-
-fn excerpt(text: &str, line: usize, range: Option<std::ops::Range<usize>>) -> String {
-    let code = text.lines().nth(line - 1).unwrap_or_default();
-    let gutter = " ".repeat(line.to_string().len());
-    let mut excerpt = format!("{gutter} |\n{line} | {code}\n{gutter} |");
-    let start_of_line = text
-        .split_inclusive('\n')
-        .take(line - 1)
-        .map(str::len)
-        .sum::<usize>();
-    if let Some(range) = range
-        && let Some(before) = text.get(start_of_line..range.start)
-        && let Some(marked) = text.get(range.start..range.end.min(start_of_line + code.len()))
-    {
-        let marks = "^".repeat(marked.chars().count().max(1));
-        excerpt.push_str(&format!(" {}{marks}", " ".repeat(before.chars().count())));
+    let finding = finding.at(source.text, line, error.range());
+    match error.kind() {
+        ErrorKind::UndefinedError => finding.help(
+            "a template knows `name`, `crate_name`, `resource`, `resources`, `fragments(NAME)` and each choice by its name",
+        ),
+        ErrorKind::BadEscape => finding.help(
+            "a filter quotes it for where it lands: `toml`, `yaml`, `json`, `rust`, `sh` or `markdown`, each with the quotes that it needs",
+        ),
+        _ => finding,
     }
-    excerpt
 }

@@ -5,12 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::slice;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use include_dir::{Dir, include_dir};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::address::Address;
 use crate::fetch::{self, Fetched};
+use crate::finding::{Finding, Refuse, fail, or_refuse};
 use crate::incoming::{Incoming, belongs_to_the_repository, refuse_link};
 use crate::preset::{Files, MANIFEST, Manifest, Preset};
 use crate::refusal::{Refusal, list};
@@ -34,11 +35,26 @@ enum Place {
 /// The preset that users name: a built-in one, a directory, or a git repository.
 pub fn load(preset: &str) -> Result<Preset> {
     let place = place(preset)?;
-    let (files, commit) = read(&place)?;
-    let opened = open(&place, files, &[]);
+    let (files, commit) = read(&place, &mut fail)?;
+    let opened = open(&place, files, &[], &mut fail);
     let mut opened = opened.with_context(|| format!("the preset `{preset}` can't be used"))?;
     opened.commit = commit;
     Ok(opened)
+}
+
+/// The preset that users name without what can't be used of it, and all that can't be. There is no preset if that is its
+/// manifest.
+pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Finding>)> {
+    let place = place(preset)?;
+    let mut findings = Vec::new();
+    let mut refuse = |path: &str, error| {
+        findings.push(Finding::of(&error, path));
+        Ok(())
+    };
+    let (files, _) = read(&place, &mut refuse)?;
+    let opened = open(&place, files, &[], &mut refuse);
+    let opened = or_refuse(MANIFEST, opened, &mut refuse)?;
+    Ok((opened, findings))
 }
 
 /// The names of the built-in presets.
@@ -90,14 +106,14 @@ fn parent(child: &Place, extends: &str) -> Result<Place> {
 }
 
 /// The files of a place, and the commit that they are of.
-fn read(place: &Place) -> Result<(Files, Option<String>)> {
+fn read(place: &Place, refuse: &mut Refuse) -> Result<(Files, Option<String>)> {
     match place {
         Place::BuiltIn(dir) => Ok((embedded(dir)?, None)),
         Place::Directory(root) => {
             let root = root
                 .to_str()
                 .context("the path of the preset is not UTF-8")?;
-            Ok((directory(root)?, None))
+            Ok((directory(root, refuse)?, None))
         }
         Place::Repository(address) => {
             let Fetched { commit, files } = fetch::fetch(address)?;
@@ -106,8 +122,14 @@ fn read(place: &Place) -> Result<(Files, Option<String>)> {
     }
 }
 
-/// The preset of these files from a place. `children` are those that extend it.
-fn open(place: &Place, mut files: Files, children: &[String]) -> Result<Preset> {
+/// The preset of these files from a place. `children` are those that extend it, and `refuse` decides of the files of the
+/// preset itself.
+fn open(
+    place: &Place,
+    mut files: Files,
+    children: &[String],
+    refuse: &mut Refuse,
+) -> Result<Preset> {
     let manifest = Manifest::parse(&files)?;
     let chain = [children, slice::from_ref(&manifest.name)].concat();
     if children.contains(&manifest.name) {
@@ -124,13 +146,15 @@ fn open(place: &Place, mut files: Files, children: &[String]) -> Result<Preset> 
                 let inside = format!("{}/", inside.trim_end_matches('/'));
                 files.retain(|path, _| !path.starts_with(&inside));
             }
-            let extended =
-                parent(place, extends).and_then(|place| open(&place, read(&place)?.0, &chain));
+            let extended = parent(place, extends).and_then(|place| {
+                let (files, _) = read(&place, &mut fail)?;
+                open(&place, files, &chain, &mut fail)
+            });
             Some(extended.with_context(|| format!("it extends `{extends}`"))?)
         }
         None => None,
     };
-    Preset::new(manifest, files, extended)
+    Preset::sift(manifest, files, extended, refuse)
 }
 
 /// "`a` extends `b` extends `a`".
@@ -156,7 +180,7 @@ fn embedded(preset: &Dir<'static>) -> Result<Files> {
     Ok(files)
 }
 
-fn directory(preset: &str) -> Result<Files> {
+fn directory(preset: &str, refuse: &mut Refuse) -> Result<Files> {
     let root = Path::new(preset);
     if !root.join(MANIFEST).is_file() {
         let what = format!(
@@ -174,22 +198,35 @@ fn directory(preset: &str) -> Result<Files> {
     };
     for entry in WalkDir::new(root).into_iter().filter_entry(is_the_presets) {
         let entry = entry?;
-        let path = portable(entry.path().strip_prefix(root)?)?;
+        let shown = entry.path().strip_prefix(root)?;
+        let Some(path) = or_refuse(&shown.to_string_lossy(), portable(shown), refuse)? else {
+            incoming.announce("", 0)?;
+            continue;
+        };
         let found = entry.file_type();
-        if found.is_symlink() && entry.depth() > 0 {
-            return Err(refuse_link(&entry.path().to_string_lossy()));
-        }
         // A directory counts as well: there may be no end of them, either.
         let bytes = match found.is_file() {
             true => entry.metadata()?.len(),
             false => 0,
         };
+        let refused = if found.is_symlink() && entry.depth() > 0 {
+            Some(refuse_link(&entry.path().to_string_lossy()))
+        } else if let Err(error) = incoming.check(&path, bytes) {
+            Some(error)
+        } else if !(found.is_file() || found.is_dir()) {
+            // To open a pipe is to wait for whoever writes to it.
+            let what = "is neither a file nor a directory";
+            Some(anyhow!("`{path}` of the preset `{preset}` {what}"))
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            refuse(&path, error)?;
+            // There may be no end of what is refused, either.
+            incoming.announce("", 0)?;
+            continue;
+        }
         incoming.announce(&path, bytes)?;
-        // To open a pipe is to wait for whoever writes to it.
-        ensure!(
-            found.is_file() || found.is_dir(),
-            "`{path}` of the preset `{preset}` is neither a file nor a directory"
-        );
         if found.is_file() {
             paths.push((path, bytes));
         }
@@ -204,7 +241,8 @@ fn directory(preset: &str) -> Result<Files> {
             bytes.len() as u64 <= announced,
             "`{path}` of the preset `{preset}` grows while it is read"
         );
-        incoming.take(path, bytes)?;
+        let taken = incoming.take(path.clone(), bytes);
+        or_refuse(&path, taken, refuse)?;
     }
     Ok(incoming.into_files())
 }

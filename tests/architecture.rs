@@ -32,6 +32,7 @@ const EDGE: &[&str] = &[
 ];
 /// The core, in the order of its imports: each module uses only those after it.
 const CORE: &[&str] = &[
+    "check",
     "render",
     "combinations",
     "merge",
@@ -45,6 +46,7 @@ const CORE: &[&str] = &[
     "manifest",
     "prices",
     "tree",
+    "finding",
     "fit",
     "quote",
     "refusal",

@@ -1,7 +1,9 @@
 //! `scaffold preset`: what there is to choose from, and what the maintainer of a preset runs.
 
+mod check;
 mod maintain;
 mod show;
 
+pub use check::check;
 pub use maintain::{lock, price};
 pub use show::{list, show};

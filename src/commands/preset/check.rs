@@ -1,0 +1,51 @@
+//! `scaffold preset check`: all that can be told of a preset from its text alone.
+
+use std::io::{self, Write};
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use crate::cli::Format;
+use crate::report::print_json;
+use crate::{check, source};
+
+/// Checks a preset, and fails if there is a finding.
+pub fn check(preset: &str, format: Format) -> Result<()> {
+    let (opened, refused) = source::survey(preset)?;
+    let mut checked = check::Checked {
+        findings: refused,
+        combinations: 0,
+    };
+    if let Some(opened) = opened {
+        let usable = check::check(&opened);
+        checked.findings.extend(usable.findings);
+        checked.combinations = usable.combinations;
+    }
+    let check::Checked {
+        findings,
+        combinations,
+    } = checked;
+    match format {
+        Format::Json => print_json(&json!({ "findings": findings }))?,
+        Format::Human => {
+            let mut text = String::new();
+            for finding in &findings {
+                text.push_str(&format!("{finding}\n\n"));
+            }
+            if findings.is_empty() {
+                let combinations = match combinations {
+                    1 => "1 combination".to_owned(),
+                    _ => format!("{combinations} combinations"),
+                };
+                text = format!("nothing is wrong with `{preset}`, in {combinations}\n");
+            }
+            // Nobody is left to hear that stderr is closed.
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    }
+    match findings.len() {
+        0 => Ok(()),
+        1 => bail!("1 finding"),
+        count => bail!("{count} findings"),
+    }
+}
