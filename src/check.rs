@@ -121,8 +121,8 @@ impl Check<'_> {
                 return vec![Finding::of(&error, MANIFEST)];
             }
         };
-        let is_whole = findings.is_empty();
         findings.retain(|finding| finding.file != LOCK_TABLE);
+        let is_whole = findings.is_empty();
         if let (Some(table), Some(cargo)) = (&self.table, tree.get(CARGO)) {
             let chosen: Vec<_> = answers.chosen().collect();
             findings.extend(not_locked(table, &chosen, cargo));
@@ -267,7 +267,7 @@ fn met_by_accident(preset: &Preset, answers: &Answers) -> Vec<Finding> {
     };
     let finding = |[one, other]: &[Source; 2]| {
         let (one, other) = (one.place(), other.place());
-        let what = format!("`{other}` replaces `{one}`, and neither is the base of the other");
+        let what = format!("`{other}` replaces `{one}`, which another option brings");
         Finding::new(other, what).help(
             "give them names of their own, or let both be fragments that a file in `base/` gathers",
         )
@@ -406,7 +406,7 @@ fn options_in_base(preset: &Preset) -> Vec<Finding> {
 
 /// Where a text has a word, in any case: between what is no letter, or as a part of a name as in `RedisPool`.
 fn find_word(text: &str, word: &str) -> Option<usize> {
-    // Other than all letters these have as many bytes in the other case.
+    // Letters of other alphabets may have more bytes in the other case.
     let lower = text.to_ascii_lowercase();
     let is_word = |at: usize| {
         let before = text[..at].chars().next_back();

@@ -117,7 +117,8 @@ fn render_here(preset: &Preset, answers: &Answers, refuse: &mut Refuse) -> Resul
         let same = anyhow!(
             "`{one}` and `{other}` are the same to systems that do not tell upper case from lower case"
         );
-        refuse(other, same)?;
+        let place = overlay.files.get(other).map(Source::place);
+        refuse(place.as_deref().unwrap_or(other), same)?;
     }
     let table = or_refuse(LOCK_TABLE, preset.lock_table(), refuse)?;
     if let Some(table) = table.flatten() {

@@ -52,7 +52,8 @@ pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Finding>)> {
         Ok(())
     };
     let (files, _) = read(&place, &mut refuse)?;
-    let opened = open(&place, files, &[], &mut refuse);
+    let opened = open(&place, files, &[], &mut refuse)
+        .with_context(|| format!("the preset `{preset}` can't be used"));
     let opened = or_refuse(MANIFEST, opened, &mut refuse)?;
     Ok((opened, findings))
 }
