@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use anyhow::Result;
 use semver::{Version, VersionReq};
 
 use crate::answers::Answers;
@@ -85,12 +86,23 @@ pub fn check(preset: &Preset) -> Checked {
 struct Check<'p> {
     preset: &'p Preset,
     table: Option<Table<'p>>,
-    /// Of each combination that was rendered what tells its project from others, if all of it could be.
-    projects: HashMap<Combination, Option<u64>>,
+    /// Of each combination that was rendered what tells its project from others.
+    projects: HashMap<Combination, Project>,
     /// Each with the number of combinations that it was found in.
     findings: Vec<(Finding, usize)>,
     /// Where a finding stands among them, by its file, its line and what it says.
     known: HashMap<(String, Option<usize>, String), usize>,
+}
+
+/// What tells one project from others.
+#[derive(Debug, Default, Clone)]
+struct Project {
+    /// Of its files, and of what its owner is told to do.
+    fingerprint: u64,
+    /// The texts of the files that could not be rendered, which may depend on anything that they name.
+    broken: Vec<String>,
+    /// Whether all that was wrong with it is wrong with one of its files.
+    is_known: bool,
 }
 
 impl Check<'_> {
@@ -112,39 +124,79 @@ impl Check<'_> {
 
     /// Renders a combination, and gives all that is wrong with it, each thing once.
     fn combination(&mut self, options: &Combination) -> Vec<Finding> {
-        let rendered = answers(self.preset, options)
-            .and_then(|answers| Ok((render::render_all_it_can(self.preset, &answers)?, answers)));
-        let ((tree, mut findings), answers) = match rendered {
-            Ok(rendered) => rendered,
-            Err(error) => {
-                self.projects.insert(options.clone(), None);
-                return vec![Finding::of(&error, MANIFEST)];
+        let mut once: Vec<Finding> = Vec::new();
+        let mut project = Project {
+            is_known: true,
+            ..Project::default()
+        };
+        let mut hasher = DefaultHasher::new();
+        let all_answers = match answers(self.preset, options) {
+            Ok(answers) => answers,
+            Err(error) => return vec![Finding::of(&error, MANIFEST)],
+        };
+        for answers in all_answers {
+            for finding in self.render(&answers, &mut project, &mut hasher) {
+                if !once.contains(&finding) {
+                    once.push(finding);
+                }
             }
+        }
+        project.fingerprint = hasher.finish();
+        self.projects.insert(options.clone(), project);
+        once
+    }
+
+    /// Renders a project, and notes what tells it from others.
+    fn render(
+        &self,
+        answers: &Answers,
+        project: &mut Project,
+        hasher: &mut DefaultHasher,
+    ) -> Vec<Finding> {
+        let (tree, mut findings) = match render::render_all_it_can(self.preset, answers) {
+            Ok(rendered) => rendered,
+            Err(error) => (Tree::default(), vec![Finding::of(&error, MANIFEST)]),
         };
         findings.retain(|finding| finding.file != LOCK_TABLE);
-        let is_whole = findings.is_empty();
+        project.is_known &= findings.iter().all(|finding| finding.file != MANIFEST);
+        for file in tree.iter() {
+            file.hash(hasher);
+        }
+        self.preset.next(answers).hash(hasher);
+
+        let layers = self.preset.layers(answers);
+        // The files of a project that isn't whole say too little, so those of its layers have to be equal as well.
+        for (path, text) in layers.iter().flat_map(|layer| &layer.files) {
+            if !findings.is_empty() {
+                (path, text).hash(hasher);
+            }
+        }
+        if let Ok(overlay) = Overlay::sift(&layers, &mut |_, _| Ok(())) {
+            let sources = overlay.files.values();
+            let sources = sources.chain(overlay.fragments.values().flatten());
+            let is_broken = |source: &&Source| {
+                let place = source.place();
+                findings.iter().any(|finding| finding.file == place)
+            };
+            let broken = sources.filter(is_broken);
+            project
+                .broken
+                .extend(broken.map(|source| source.text.to_string()));
+            findings.extend(met_by_accident(&overlay));
+        }
         if let (Some(table), Some(cargo)) = (&self.table, tree.get(CARGO)) {
             let chosen: Vec<_> = answers.chosen().collect();
             findings.extend(not_locked(table, &chosen, cargo));
         }
-        findings.extend(met_by_accident(self.preset, &answers));
-        let project = is_whole.then(|| fingerprint(&tree, &self.preset.next(&answers)));
-        self.projects.insert(options.clone(), project);
-        let mut once: Vec<Finding> = Vec::new();
-        for finding in findings {
-            if !once.contains(&finding) {
-                once.push(finding);
-            }
-        }
-        once
+        findings
     }
 
-    fn project(&mut self, options: &Combination) -> Option<u64> {
+    fn project(&mut self, options: &Combination) -> Project {
         if !self.projects.contains_key(options) {
             // What is wrong with it is wrong with some pair of its options, which was told.
             self.combination(options);
         }
-        self.projects.get(options).copied().flatten()
+        self.projects.get(options).cloned().unwrap_or_default()
     }
 
     /// Finds the options of a choice that could as well not be there.
@@ -179,8 +231,8 @@ impl Check<'_> {
         }
     }
 
-    /// Whether these two alternatives of a choice make equal projects, whatever else is chosen. Where one of the projects
-    /// is broken nobody can tell.
+    /// Whether these two alternatives of a choice make equal projects, whatever else is chosen. Where a file is broken that
+    /// asks for the choice, nobody can tell.
     fn are_equal(
         &mut self,
         choice: &Choice,
@@ -192,10 +244,17 @@ impl Check<'_> {
         for row in rows {
             let [one, other] = [one, other].map(|options| self.swapped(row, choice, options));
             match (one, other) {
-                (Some(one), Some(other)) => match (self.project(&one), self.project(&other)) {
-                    (Some(one), Some(other)) if one == other => was_compared = true,
-                    _ => return false,
-                },
+                (Some(one), Some(other)) => {
+                    let (one, other) = (self.project(&one), self.project(&other));
+                    let mut broken = one.broken.iter().chain(&other.broken);
+                    if !(one.is_known && other.is_known)
+                        || one.fingerprint != other.fingerprint
+                        || broken.any(|text| has_name(text, &choice.name))
+                    {
+                        return false;
+                    }
+                    was_compared = true;
+                }
                 (None, None) => {}
                 // It makes another choice a question, or none.
                 _ => return false,
@@ -233,35 +292,27 @@ impl Check<'_> {
     }
 }
 
-/// The answers of a project that nobody keeps. Its texts are none that are empty, so that they show where they land.
-fn answers(preset: &Preset, options: &Combination) -> anyhow::Result<Answers> {
-    let mut answers = preset.sample(options)?;
-    for (name, text) in &mut answers.texts {
-        let choice = preset.choice(name).filter(|_| text.is_empty());
+/// The answers of projects that nobody keeps: one with the texts that are the defaults, and one with others, since an
+/// empty text shows nothing of where it lands, and one that is there nothing of where it would be missed.
+fn answers(preset: &Preset, options: &Combination) -> Result<Vec<Answers>> {
+    let (one, mut other) = (preset.sample(options)?, preset.sample(options)?);
+    for (name, text) in &mut other.texts {
+        let choice = preset.choice(name);
         let takes = |text: &&&str| choice.is_some_and(|choice| choice.check_text(text).is_ok());
-        if let Some(other) = TEXTS.iter().find(takes) {
+        let texts = if text.is_empty() { TEXTS } else { &[""] };
+        if let Some(other) = texts.iter().find(takes) {
             *text = (*other).to_owned();
         }
+    }
+    let mut answers = vec![one];
+    if other.texts != answers[0].texts {
+        answers.push(other);
     }
     Ok(answers)
 }
 
-/// What tells one project from others: its files, and what its owner is told to do.
-fn fingerprint(tree: &Tree, next: &[String]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for file in tree.iter() {
-        file.hash(&mut hasher);
-    }
-    next.hash(&mut hasher);
-    hasher.finish()
-}
-
 /// Files that two options of one preset both have, of which a project gets the one that comes later.
-fn met_by_accident(preset: &Preset, answers: &Answers) -> Vec<Finding> {
-    let layers = preset.layers(answers);
-    let Ok(overlay) = Overlay::sift(&layers, &mut |_, _| Ok(())) else {
-        return Vec::new();
-    };
+fn met_by_accident(overlay: &Overlay) -> Vec<Finding> {
     let is_accident = |[one, other]: &&[Source; 2]| {
         one.preset == other.preset && one.layer != BASE && other.layer != BASE
     };

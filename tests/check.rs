@@ -238,6 +238,63 @@ fn a_text_that_is_written_without_a_filter_is_found_though_its_default_is_empty(
 }
 
 #[test]
+fn a_template_is_rendered_with_a_text_and_without() {
+    let manifest = format!("{CHOICES}{}", OWNER.replace("\"\"", "\"Ann\""));
+    assert_seen!(check(&[
+        ("preset.toml", &manifest),
+        ("base/owner.md.jinja", "{% if owner %}{{ owner | markdown }}{% else %}{{ nobody }}{% endif %}\n"),
+    ]), @"
+    exit 1
+    --- stderr
+    `base/owner.md.jinja` is a broken template: undefined value: `nobody` is undefined
+      |
+    1 | {% if owner %}{{ owner | markdown }}{% else %}{{ nobody }}{% endif %}
+      |                                                  ^^^^^^
+    help: a template knows `name`, `crate_name`, `resource`, `resources`, `fragments(NAME)` and each choice by its name
+
+    error: 1 finding
+    ");
+}
+
+#[test]
+fn what_is_broken_hides_an_option_without_effect_only_if_it_asks_for_it() {
+    let broken = |template: &str| {
+        check(&[
+            ("database/postgres/src/store.rs", "// SQLite\n"),
+            ("base/a.rs.jinja", template),
+        ])
+    };
+    assert_seen!(broken("{{ nmae }}\n"), @r#"
+    exit 1
+    --- stderr
+    `base/a.rs.jinja` is a broken template: undefined value: `nmae` is undefined
+      |
+    1 | {{ nmae }}
+      |    ^^^^
+    help: a template knows `name`, `crate_name`, `resource`, `resources`, `fragments(NAME)` and each choice by its name
+
+    the option `postgres` of `database` has no effect: with it a project is as with `sqlite`
+       |
+    13 | name = "postgres"
+       |        ^^^^^^^^^^
+    help: what it adds stands in `database/postgres/`, or leave it out
+
+    error: 2 findings
+    "#);
+    assert_seen!(broken("{{ nmae }}{{ database }}\n"), @"
+    exit 1
+    --- stderr
+    `base/a.rs.jinja` is a broken template: undefined value: `nmae` is undefined
+      |
+    1 | {{ nmae }}{{ database }}
+      |    ^^^^
+    help: a template knows `name`, `crate_name`, `resource`, `resources`, `fragments(NAME)` and each choice by its name
+
+    error: 1 finding
+    ");
+}
+
+#[test]
 fn a_text_that_no_template_writes_is_found() {
     let manifest = format!("{CHOICES}{OWNER}");
     assert_seen!(check(&[("preset.toml", &manifest), ("base/a.md.jinja", "{{ resource.plural }} co-owners downer\n")]), @r#"
