@@ -20,12 +20,13 @@ const MAX_TEXT: usize = 200;
 /// Bytes that a compiled pattern may take.
 const MAX_PATTERN: usize = 1024 * 1024;
 
-/// Names that a choice can't have: words of templates, a template's own variables, and flags that `new` has already.
+/// Names that a choice can't have: words of templates, a template's own variables, flags that `new` has already, and
+/// directories of a preset that are no layers.
 #[rustfmt::skip]
 const TAKEN: &[&str] = &[
     "and", "base", "crate_name", "dry_run", "else", "false", "for", "format", "fragments", "help", "if", "in", "into",
-    "is", "loop", "name", "no_git", "none", "not", "or", "preset", "resource", "resources", "self", "true", "version",
-    "yes",
+    "is", "loop", "name", "no_git", "none", "not", "or", "preset", "resource", "resources", "self", "snapshots", "true",
+    "version", "yes",
 ];
 
 /// A question of a preset.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use anyhow::{Result, anyhow, bail, ensure};
 
-use crate::preset::Files;
+use crate::preset::{Files, SNAPSHOTS};
 use crate::tree::MAX_PATH;
 
 /// Files that a preset may have.
@@ -86,9 +86,10 @@ impl<'a> Incoming<'a> {
 }
 
 /// Whether a path is not the preset's but its repository's, such as `.github/ci.yml`: it stands in a hidden directory
-/// beside the layers.
+/// beside the layers, or in that of the author's snapshots.
 pub fn belongs_to_the_repository(path: &str) -> bool {
-    path.starts_with('.') && path.contains('/')
+    let directory = path.split_once('/').map(|(directory, _)| directory);
+    directory.is_some_and(|directory| directory.starts_with('.') || directory == SNAPSHOTS)
 }
 
 /// What a link in a preset is told.

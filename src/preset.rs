@@ -29,6 +29,9 @@ pub const MANIFEST: &str = "preset.toml";
 pub const LOCK_TABLE: &str = "lock.txt";
 /// The directory of the layer that every project gets.
 pub const BASE: &str = "base";
+/// The directory of what the preset's author saw last: no layer, and nothing that a project gets.
+pub const SNAPSHOTS: &str = "snapshots";
+
 /// A preset that can be rendered.
 #[derive(Debug, Default)]
 pub struct Preset {
@@ -180,6 +183,20 @@ impl Preset {
     /// A file of the preset's own root.
     pub fn file(&self, path: &str) -> Option<&str> {
         self.parts.last()?.file(path)
+    }
+
+    /// The preset's own files in layers by their whole path, without those of the preset it extends.
+    pub fn own_files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let files = self.parts.last().into_iter().flat_map(|part| &part.files);
+        files
+            .map(|(path, text)| (&**path, &**text))
+            .filter(|(path, _)| path.contains('/'))
+    }
+
+    /// Gives an own file another text, and back the one that it had.
+    pub fn replace(&mut self, path: &str, text: Cow<'static, str>) -> Option<Cow<'static, str>> {
+        let file = self.parts.last_mut()?.files.get_mut(path)?;
+        Some(std::mem::replace(file, text))
     }
 
     /// The lock table as it is written. That of the preset it extends will do for a preset that adds no dependency.

@@ -172,6 +172,9 @@ fn embedded(preset: &Dir<'static>) -> Result<Files> {
         for file in dir.files() {
             let path = file.path().strip_prefix(preset.path())?;
             let path = path.to_str().context("a path is not UTF-8")?;
+            if belongs_to_the_repository(path) {
+                continue;
+            }
             let text = file
                 .contents_utf8()
                 .with_context(|| format!("`{path}` is not text"))?;
