@@ -44,7 +44,7 @@ pub struct Checked {
 
 /// Checks a preset.
 pub fn check(preset: &Preset) -> Checked {
-    let every = combinations::all_up_to(MAX_COMBINATIONS, &preset.choices);
+    let every = combinations::all_within(&preset.choices, MAX_COMBINATIONS);
     let rows = every.unwrap_or_else(|| combinations::pairs(&preset.choices));
     let mut check = Check {
         preset,

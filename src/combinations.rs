@@ -11,24 +11,24 @@ pub type Combination = Vec<(String, String)>;
 
 /// Every combination; of a choice of many there is none, each option alone, and all of them together.
 pub fn all(choices: &[Choice]) -> Vec<Combination> {
-    choices.iter().fold(vec![Vec::new()], with_each)
+    choices.iter().fold(vec![Vec::new()], with_choice)
 }
 
-/// Every combination, if there are no more than so many.
-pub fn all_up_to(limit: usize, choices: &[Choice]) -> Option<Vec<Combination>> {
-    let mut choices = choices.iter();
-    let mut combinations = vec![Combination::new()];
-    while combinations.len() <= limit {
-        match choices.next() {
-            Some(choice) => combinations = with_each(combinations, choice),
-            None => return Some(combinations),
+/// Every combination, if there are no more of them than `limit`.
+pub fn all_within(choices: &[Choice], limit: usize) -> Option<Vec<Combination>> {
+    // Choices only ever add to their number, so that it is known before there are too many to hold.
+    let mut combinations = vec![Vec::new()];
+    for choice in choices {
+        combinations = with_choice(combinations, choice);
+        if combinations.len() > limit {
+            return None;
         }
     }
-    None
+    Some(combinations)
 }
 
-/// Each combination with each alternative of a choice, if that applies.
-fn with_each(combinations: Vec<Combination>, choice: &Choice) -> Vec<Combination> {
+/// These combinations with each alternative of one more choice.
+fn with_choice(combinations: Vec<Combination>, choice: &Choice) -> Vec<Combination> {
     let with = |combination: Combination| {
         if !choice.applies(&combination) {
             return vec![combination];

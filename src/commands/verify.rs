@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -21,45 +21,103 @@ use crate::verify::{Outcome, Verified, Verifier};
 /// Verifies what was asked for.
 pub fn run(args: &Verify, preset: &Preset) -> Result<()> {
     interrupt::watch()?;
-    let started = Instant::now();
     let selected = selected(args, preset);
     let verifier = Verifier {
         preset,
         preset_name: &args.preset,
         level: args.level,
         skips_unreachable: args.skip_unreachable,
-        build_dir: match &args.build_dir {
-            Some(directory) => env::current_dir()?.join(directory),
-            None => cache_dir()?,
-        },
+        build_dir: build_dir(args.build_dir.as_deref())?,
     };
-    verifier.prepare()?;
-
-    let progress = Progress::start(selected.len());
-    let mut results = Vec::new();
-    for options in &selected {
-        let name = combinations::name(options);
-        let verified = verifier.verify(options, &|step| progress.at(&name, step))?;
-        results.push(verified);
-        progress.done(&results);
-    }
-    progress.end();
-
+    let results = Results::of(&verifier, &selected)?;
     match args.format {
-        Format::Human => print_table(&results)?,
-        Format::Json => print_json(&as_json(args, preset, &results)?)?,
+        Format::Human => results.print_table()?,
+        Format::Json => {
+            let mut json = results.json(preset)?;
+            json["preset"] = json!(args.preset);
+            json["level"] = json!(args.level);
+            print_json(&json)?;
+        }
     }
-    let [passed, failed, skipped] = count(&results);
-    let time = seconds(started.elapsed());
-    let combinations = match results.len() {
-        1 => "1 combination".to_owned(),
-        count => format!("{count} combinations"),
-    };
-    eprintln!("{combinations}: {passed} passed, {failed} failed, {skipped} skipped, {time}");
-    if failed > 0 {
-        bail!("{failed} of {combinations} failed");
+    results.sum_up();
+    match results.failed() {
+        Some(failed) => bail!(failed),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// What became of combinations that were taken one after the other.
+pub(super) struct Results {
+    verified: Vec<Verified>,
+    time: Duration,
+}
+
+impl Results {
+    /// Takes these combinations, and tells of each as it is done.
+    pub(super) fn of(verifier: &Verifier, selected: &[Combination]) -> Result<Results> {
+        let started = Instant::now();
+        verifier.prepare()?;
+        let progress = Progress::start(selected.len());
+        let mut verified = Vec::new();
+        for options in selected {
+            let name = combinations::name(options);
+            verified.push(verifier.verify(options, &|step| progress.at(&name, step))?);
+            progress.done(&verified);
+        }
+        progress.end();
+        Ok(Results {
+            verified,
+            time: started.elapsed(),
+        })
+    }
+
+    /// Says how many there are of each outcome.
+    pub(super) fn sum_up(&self) {
+        let [passed, failed, skipped] = count(&self.verified);
+        let (combinations, time) = (self.combinations(), seconds(self.time));
+        eprintln!("{combinations}: {passed} passed, {failed} failed, {skipped} skipped, {time}");
+    }
+
+    /// How many of them failed, if any did.
+    pub(super) fn failed(&self) -> Option<String> {
+        let [_, failed, _] = count(&self.verified);
+        (failed > 0).then(|| format!("{failed} of {} failed", self.combinations()))
+    }
+
+    fn combinations(&self) -> String {
+        match self.verified.len() {
+            1 => "1 combination".to_owned(),
+            count => format!("{count} combinations"),
+        }
+    }
+
+    /// The table for people, in Markdown, so that it can go into a README as it is.
+    pub(super) fn print_table(&self) -> Result<()> {
+        print_table(&self.verified)
+    }
+
+    /// Each of them, and how many there are of each outcome, for programs.
+    pub(super) fn json(&self, preset: &Preset) -> Result<Value> {
+        let [passed, failed, skipped] = count(&self.verified);
+        let result = |verified: &Verified| -> Result<Value> {
+            let answers = preset.sample(&verified.options)?;
+            Ok(json!({
+                "options": options_json(&preset.answered(&answers)),
+                "crates": verified.crates,
+                "seconds": verified.time.as_secs_f64(),
+                "warnings": verified.warnings,
+                "result": verified.outcome.verb(),
+                "reason": verified.outcome.reason(),
+            }))
+        };
+        let combinations: Result<Vec<Value>> = self.verified.iter().map(result).collect();
+        Ok(json!({
+            "combinations": combinations?,
+            "passed": passed,
+            "failed": failed,
+            "skipped": skipped,
+        }))
+    }
 }
 
 /// The combinations that the flags ask for: all of them, where none asks for less.
@@ -90,8 +148,11 @@ fn selected(args: &Verify, preset: &Preset) -> Vec<Combination> {
     selected
 }
 
-/// Where to compile if nobody says: what is there is compiled already the next time.
-fn cache_dir() -> Result<PathBuf> {
+/// Where to compile. If nobody says, what is there is compiled already the next time.
+pub(super) fn build_dir(said: Option<&Path>) -> Result<PathBuf> {
+    if let Some(directory) = said {
+        return Ok(env::current_dir()?.join(directory));
+    }
     let base = etcetera::choose_base_strategy();
     let base =
         base.context("there is no home directory to keep a cache in\nhelp: say `--build-dir DIR`")?;
@@ -165,7 +226,6 @@ fn count(results: &[Verified]) -> [usize; 3] {
     counts
 }
 
-/// The table for people, in Markdown, so that it can go into a README as it is.
 fn print_table(results: &[Verified]) -> Result<()> {
     let head = ["combination", "crates", "time", "warnings", "result"].map(str::to_owned);
     let rows: Vec<[String; 5]> = std::iter::once(head)
@@ -218,30 +278,6 @@ fn row(verified: &Verified) -> [String; 5] {
         verified.warnings.to_string(),
         verified.outcome.verb().to_owned(),
     ]
-}
-
-fn as_json(args: &Verify, preset: &Preset, results: &[Verified]) -> Result<Value> {
-    let [passed, failed, skipped] = count(results);
-    let result = |verified: &Verified| -> Result<Value> {
-        let answers = preset.sample(&verified.options)?;
-        Ok(json!({
-            "options": options_json(&preset.answered(&answers)),
-            "crates": verified.crates,
-            "seconds": verified.time.as_secs_f64(),
-            "warnings": verified.warnings,
-            "result": verified.outcome.verb(),
-            "reason": verified.outcome.reason(),
-        }))
-    };
-    let combinations: Result<Vec<Value>> = results.iter().map(result).collect();
-    Ok(json!({
-        "preset": args.preset,
-        "level": args.level,
-        "combinations": combinations?,
-        "passed": passed,
-        "failed": failed,
-        "skipped": skipped,
-    }))
 }
 
 /// `0.4 s` or `41 s`.
