@@ -25,6 +25,9 @@ pub mod workspace;
 
 // The core.
 pub mod check;
+pub mod mutants;
+pub mod snapshots;
+
 pub mod render;
 
 pub mod combinations;

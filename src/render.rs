@@ -418,20 +418,33 @@ fn extension_of(path: &str) -> &str {
         .map_or("", |(_, extension)| extension)
 }
 
-/// The marks of a template follow from the language of the file, whose comments the line statements look like.
-fn syntax(path: &str) -> Result<SyntaxConfig> {
+/// Whether a text is a template for the file at `path`, whatever may become of it.
+pub fn is_template(path: &str, text: &str) -> Result<bool> {
+    contain(|| {
+        let mut environment = Environment::new();
+        environment.set_syntax(syntax(path)?);
+        Ok(text.len() <= MAX_TEMPLATE && environment.template_from_named_str(path, text).is_ok())
+    })
+}
+
+/// What a line statement starts with, which looks like a comment of the file's language. Some languages have none.
+pub fn line_statement(path: &str) -> &'static str {
     let file_name = path.rsplit('/').next().unwrap_or(path);
     let extension = extension_of(path);
-    let line_statement = match (file_name, extension) {
+    match (file_name, extension) {
         (_, "rs" | "js") => "//%",
         (_, "sql") => "--%",
         (_, "toml" | "yaml" | "yml" | "sh") => "#%",
         ("Dockerfile" | "justfile" | ".gitignore" | ".dockerignore", _) => "#%",
         (name, _) if name.starts_with(".env") || name.starts_with("env") => "#%",
         _ => "",
-    };
+    }
+}
+
+/// The marks of a template follow from the language of the file.
+fn syntax(path: &str) -> Result<SyntaxConfig> {
     let config = SyntaxConfig::builder()
-        .line_statement_prefix(line_statement)
+        .line_statement_prefix(line_statement(path))
         .keep_trailing_newline(true)
         .trim_blocks(true)
         .lstrip_blocks(true)

@@ -33,6 +33,8 @@ const EDGE: &[&str] = &[
 /// The core, in the order of its imports: each module uses only those after it.
 const CORE: &[&str] = &[
     "check",
+    "mutants",
+    "snapshots",
     "render",
     "combinations",
     "merge",

@@ -2,15 +2,11 @@
 //!
 //! Cargo.lock is left out: its bytes are compared with cargo's own, for every combination, in `generated`.
 
-use std::fmt::Write;
-
 use scaffold::answers::Answers;
 use scaffold::preset::Preset;
+use scaffold::snapshots::{difference, without_lock};
 use scaffold::tree::Tree;
 use scaffold::{render, source};
-use similar::TextDiff;
-
-const LOCK: &str = "Cargo.lock";
 
 /// The project of somebody who changed one answer, or none.
 fn accounts(preset: &Preset, changed: Option<(&str, &str)>) -> Tree {
@@ -33,45 +29,13 @@ fn accounts(preset: &Preset, changed: Option<(&str, &str)>) -> Tree {
     render::render(preset, &answers).unwrap()
 }
 
-/// A tree without its lock file.
-fn without_lock(tree: &Tree) -> Tree {
-    let mut rest = Tree::default();
-    for (path, text) in tree.iter().filter(|(path, _)| *path != LOCK) {
-        rest.insert(path, text.to_owned()).unwrap();
-    }
-    rest
-}
-
-/// What one project has that another has not, file by file.
-fn difference(from: &Tree, to: &Tree) -> String {
-    let mut paths: Vec<&str> = from
-        .iter()
-        .chain(to.iter())
-        .map(|(path, _)| path)
-        .filter(|path| *path != LOCK)
-        .collect();
-    paths.sort_unstable();
-    paths.dedup();
-    let mut difference = String::new();
-    for path in paths {
-        match (from.get(path), to.get(path)) {
-            (Some(old), Some(new)) => {
-                let diff = TextDiff::from_lines(old, new);
-                let mut diff = diff.unified_diff();
-                write!(difference, "{}", diff.context_radius(1).header(path, path)).unwrap();
-            }
-            (Some(_), None) => writeln!(difference, "--- {path} is not there").unwrap(),
-            (None, Some(new)) => write!(difference, "+++ {path}\n{new}").unwrap(),
-            (None, None) => {}
-        }
-    }
-    difference
-}
-
 #[test]
 fn the_default_project_in_full() {
     let preset = source::load(source::DEFAULT).unwrap();
-    insta::assert_snapshot!("axum", without_lock(&accounts(&preset, None)).to_string());
+    insta::assert_snapshot!(
+        "axum",
+        without_lock(&accounts(&preset, None)).unwrap().to_string()
+    );
 }
 
 #[test]

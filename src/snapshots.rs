@@ -1,0 +1,236 @@
+//! What a preset gives, small enough to be read in review: the default project in full, and every other option as the
+//! difference that it makes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use similar::TextDiff;
+
+use crate::answers::Answers;
+use crate::choice::{Choice, NONE};
+use crate::combinations::{self, Combination};
+use crate::preset::Preset;
+use crate::tree::Tree;
+
+/// The snapshot of the default project.
+pub const DEFAULT: &str = "default.txt";
+/// What the others end with.
+pub const DIFFERENCE: &str = ".diff";
+
+/// The file that the lock table makes. It is long, and checked by whoever builds with it.
+const LOCK: &str = "Cargo.lock";
+
+/// What stands for a text that somebody typed, as nasty as the pattern allows.
+const TEXTS: &[&str] = &[
+    "Ann \"B.\" <a@b.example> & 'c'",
+    "Ann B.",
+    "Ann",
+    "sample",
+    "sample.example.org",
+    "https://example.org/sample",
+    "sample@example.org",
+    "2",
+    "1.2.3",
+];
+
+/// A project whose snapshot is kept.
+#[derive(Debug)]
+pub struct Project {
+    /// The name of the snapshot.
+    pub name: String,
+    /// What it is made from.
+    pub answers: Answers,
+    /// What else it has that the default project has not, because the choice depends on it.
+    around: Combination,
+}
+
+/// The choices that are not answered by default, with their options.
+type Changed = Vec<(String, Combination)>;
+
+/// The projects whose snapshots are kept, the default one first: one for each other option of a choice. Of a choice of
+/// many these are none, each alone and all of them together; of a text, an empty one and one with something in it.
+pub fn projects(preset: &Preset) -> Result<Vec<Project>> {
+    let choices = &preset.choices;
+    let default = combination(choices, &Changed::new());
+    let mut projects = vec![Project {
+        name: DEFAULT.to_owned(),
+        answers: preset.sample(&default)?,
+        around: Combination::new(),
+    }];
+    let mut seen = BTreeSet::from([default]);
+    for choice in choices {
+        let Some(changed) = where_it_applies(choices, choice) else {
+            continue;
+        };
+        let around: Combination = changed
+            .iter()
+            .flat_map(|(_, options)| options.clone())
+            .collect();
+        let mut add = |option: &str, answers| {
+            projects.push(Project {
+                name: format!("{}={option}{DIFFERENCE}", choice.name),
+                answers,
+                around: around.clone(),
+            });
+        };
+        if choice.is_text() {
+            for (option, text) in other_texts(choice) {
+                let mut answers = preset.sample(&combination(choices, &changed))?;
+                let own = answers
+                    .texts
+                    .iter_mut()
+                    .filter(|(name, _)| *name == choice.name);
+                own.for_each(|(_, answer)| text.clone_into(answer));
+                add(option, answers);
+            }
+            continue;
+        }
+        for options in choice.alternatives() {
+            let option = called(&options);
+            let mut changed = changed.clone();
+            changed.push((choice.name.clone(), options));
+            let options = combination(choices, &changed);
+            if seen.insert(options.clone()) {
+                add(&option, preset.sample(&options)?);
+            }
+        }
+    }
+    Ok(projects)
+}
+
+/// The snapshots by their names, of projects with their trees, the default one first.
+pub fn texts(projects: &[Project], trees: &[Tree]) -> Result<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    let Some(default) = trees.first() else {
+        return Ok(texts);
+    };
+    for (index, (project, tree)) in projects.iter().zip(trees).enumerate() {
+        let text = match index {
+            0 => without_lock(tree)?.to_string(),
+            _ => format!("{}{}", with(&project.around), difference(default, tree)),
+        };
+        texts.insert(project.name.clone(), text);
+    }
+    Ok(texts)
+}
+
+/// A tree without its lock file.
+pub fn without_lock(tree: &Tree) -> Result<Tree> {
+    let mut rest = Tree::default();
+    for (path, text) in tree.iter().filter(|(path, _)| *path != LOCK) {
+        rest.insert(path, text.to_owned())?;
+    }
+    Ok(rest)
+}
+
+/// What one project has that another has not, file by file.
+pub fn difference(from: &Tree, to: &Tree) -> String {
+    let paths = from.iter().chain(to.iter()).map(|(path, _)| path);
+    let paths: BTreeSet<&str> = paths.filter(|path| *path != LOCK).collect();
+    let mut difference = String::new();
+    for path in paths {
+        match (from.get(path), to.get(path)) {
+            (Some(old), Some(new)) => difference.push_str(&unified(path, old, new)),
+            (Some(_), None) => difference.push_str(&format!("--- {path} is not there\n")),
+            (None, Some(new)) => {
+                difference.push_str(&format!("+++ {path}\n{new}"));
+                if !new.is_empty() && !new.ends_with('\n') {
+                    difference.push_str("\n\\ No newline at end of file\n");
+                }
+            }
+            (None, None) => {}
+        }
+    }
+    difference
+}
+
+/// The unified difference of two texts; nothing if they are the same.
+pub fn unified(name: &str, old: &str, new: &str) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let mut diff = diff.unified_diff();
+    diff.context_radius(1).header(name, name).to_string()
+}
+
+/// The first line of a difference that is not that of one option alone.
+fn with(around: &[(String, String)]) -> String {
+    if around.is_empty() {
+        return String::new();
+    }
+    let options = around.iter();
+    let options: Vec<_> = options
+        .map(|(choice, option)| format!("{choice}={option}"))
+        .collect();
+    format!("with {}\n", options.join(" "))
+}
+
+/// The name of an alternative. The last one is no name that an option can have.
+fn called(options: &[(String, String)]) -> String {
+    match options {
+        [] => NONE.to_owned(),
+        [(_, option)] => option.clone(),
+        _ => "all-together".to_owned(),
+    }
+}
+
+/// The defaults of all choices that apply, but for those that are changed.
+fn combination(choices: &[Choice], changed: &Changed) -> Combination {
+    let mut combination = Combination::new();
+    for choice in choices {
+        if !choice.applies(&combination) {
+            continue;
+        }
+        match changed.iter().find(|(name, _)| *name == choice.name) {
+            Some((_, options)) => combination.extend(options.iter().cloned()),
+            None => {
+                let defaults = choice.options.iter();
+                let defaults = defaults.filter(|option| choice.default.contains(&option.name));
+                combination
+                    .extend(defaults.map(|option| (choice.name.clone(), option.name.clone())));
+            }
+        }
+    }
+    combination
+}
+
+/// What has to be changed for a choice to apply, if it ever does.
+fn where_it_applies(choices: &[Choice], choice: &Choice) -> Option<Changed> {
+    let mut changed = Changed::new();
+    change_for(choices, choice, &mut changed);
+    if choice.applies(&combination(choices, &changed)) {
+        return Some(changed);
+    }
+    // Two of the choices that it depends on don't go together in the plainest way.
+    let mut rows = combinations::pairs(choices).into_iter();
+    let row = rows.find(|row| choice.applies(row))?;
+    let of = |other: &Choice| {
+        let own = row.iter().filter(|(name, _)| *name == other.name);
+        (other.name.clone(), own.cloned().collect())
+    };
+    let others = choices.iter().filter(|other| other.name != choice.name);
+    Some(others.map(of).collect())
+}
+
+fn change_for(choices: &[Choice], choice: &Choice, changed: &mut Changed) {
+    for (name, any) in &choice.when {
+        let Some(earlier) = choices.iter().find(|other| other.name == *name) else {
+            continue;
+        };
+        change_for(choices, earlier, changed);
+        let is_default = any.iter().any(|option| earlier.default.contains(option));
+        let is_changed = changed.iter().any(|(other, _)| other == name);
+        if let (Some(first), false) = (any.first(), is_default || is_changed) {
+            changed.push((name.clone(), vec![(name.clone(), first.clone())]));
+        }
+    }
+}
+
+/// Texts that are not the default, each with what it is called. Neither word is one for anything else of a text.
+fn other_texts(choice: &Choice) -> Vec<(&'static str, &'static str)> {
+    let is_other = |text: &&str| {
+        choice.check_text(text).is_ok() && choice.default.iter().all(|default| default != text)
+    };
+    let empty = Some("").filter(is_other).map(|text| ("empty", text));
+    let filled = TEXTS.iter().copied().find(is_other);
+    let filled = filled.map(|text| ("filled", text));
+    empty.into_iter().chain(filled).collect()
+}
