@@ -169,12 +169,40 @@ pub enum PresetCommand {
         #[arg(long)]
         update: bool,
     },
+    /// Compares what a preset gives with its snapshots, and compiles, lints and tests it.
+    Test(PresetTest),
     /// Measures what each option costs, and prints the table for the README.
     Price {
         /// The preset's directory.
         #[arg(value_hint = ValueHint::DirPath)]
         directory: PathBuf,
     },
+}
+
+/// What `scaffold preset test` was asked for.
+#[derive(Debug, Args)]
+pub struct PresetTest {
+    /// The preset's directory. Its snapshots are in `snapshots/`, and have everything but `Cargo.lock`.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+    /// Writes the snapshots anew, as what is right from now on.
+    #[arg(long)]
+    pub accept: bool,
+    /// How far to take each combination: all of them, or pairs where there are more than 64.
+    #[arg(long, value_enum, default_value = "test")]
+    pub level: Level,
+    /// Turns round each condition of the preset's own templates, and reports those that no snapshot needs.
+    #[arg(long)]
+    pub mutate: bool,
+    /// Skips a combination whose tests need a server that can't be reached, instead of failing it.
+    #[arg(long)]
+    pub skip_unreachable: bool,
+    /// Where to compile [default: below the user's cache directory].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub build_dir: Option<PathBuf>,
+    /// Who reads the answer: a table for people, JSON for programs, both on stdout.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// A command line that was understood.

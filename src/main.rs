@@ -33,6 +33,7 @@ fn run() -> Result<()> {
         Request::Preset(PresetCommand::Lock { directory, update }) => {
             commands::preset::lock(&directory, update)
         }
+        Request::Preset(PresetCommand::Test(args)) => commands::preset::test(&args),
         Request::Preset(PresetCommand::Price { directory }) => commands::preset::price(&directory),
     }
 }

@@ -3,7 +3,9 @@
 mod check;
 mod maintain;
 mod show;
+mod test;
 
 pub use check::check;
 pub use maintain::{lock, price};
 pub use show::{list, show};
+pub use test::test;
