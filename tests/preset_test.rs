@@ -494,3 +494,44 @@ fn it_takes_a_directory() {
     assert_eq!(seen.code, Some(0), "{seen}");
     assert_eq!(test.read("axum/snapshots/default.txt"), "==> a.txt\na\n");
 }
+
+#[test]
+fn a_choice_that_is_hard_to_get_at_has_its_snapshot() {
+    let choice = |name: &str, when: &str| {
+        let options = ["x", "y", "z"]
+            .map(|option| format!("[[choice.option]]\nname = \"{option}\"\nhelp = \"x\"\n"));
+        format!(
+            "[[choice]]\nname = \"{name}\"\nprompt = \"?\"\ndefault = \"x\"\n{when}{}",
+            options.concat()
+        )
+    };
+    // `c` needs `y` of `b`, which applies with two options of `way`, but not the first of them.
+    let choices = [
+        choice("way", ""),
+        choice("b", "when = { way = [\"y\", \"z\"] }\n"),
+        choice("c", "when = { b = \"y\", way = \"z\" }\n"),
+    ];
+    let manifest = format!(
+        "name = \"house\"\ndescription = \"Ours\"\n{}",
+        choices.concat()
+    );
+    let test = Test::new();
+    let told = "{{ way }} {{ b or \"-\" }} {{ c or \"-\" }}\n";
+    test.preset(&[("preset.toml", &manifest), ("base/told.txt.jinja", told)]);
+    let test = accepted(test);
+    let made = |name: &String| {
+        let text = test.read(&format!("house/snapshots/{name}"));
+        format!("{name}: {}", text.lines().last().unwrap())
+    };
+    let made: Vec<String> = snapshots(&test).iter().map(made).collect();
+    insta::assert_snapshot!(made.join("\n"), @"
+    b=y.diff: +y y -
+    b=z.diff: +y z -
+    c=x.diff: +z y x
+    c=y.diff: +z y y
+    c=z.diff: +z y z
+    default.txt: x - -
+    way=y.diff: +y x -
+    way=z.diff: +z x -
+    ");
+}

@@ -125,7 +125,8 @@ enum Standing {
 
 /// The snapshots of a preset, compared.
 struct Snapshots {
-    standings: BTreeMap<String, Standing>,
+    /// By their names, the default project first.
+    standings: Vec<(String, Standing)>,
     /// Whether the first one that can't be made is all that there is.
     is_broken: bool,
 }
@@ -142,7 +143,7 @@ impl Snapshots {
                 Err(error) => {
                     let reason = format!("it can't be made: {error:#}");
                     return Ok(Snapshots {
-                        standings: [(project.name.clone(), Standing::Failed(reason))].into(),
+                        standings: vec![(project.name.clone(), Standing::Failed(reason))],
                         is_broken: true,
                     });
                 }
@@ -167,6 +168,8 @@ impl Snapshots {
                     .to_owned(),
             ),
         };
+        let mut names: Vec<&String> = names.into_iter().collect();
+        names.sort_by_key(|name| *name != snapshots::DEFAULT);
         let standings = names.into_iter().map(|name| (name.clone(), standing(name)));
         let snapshots = Snapshots {
             standings: standings.collect(),
@@ -178,7 +181,7 @@ impl Snapshots {
 
     /// Writes what is to be written before it removes anything, each file at once.
     fn bring_up_to_date(&self, directory: &Path, now: &BTreeMap<String, String>) -> Result<()> {
-        let written = |(name, standing): (&String, &Standing)| match standing {
+        let written = |(name, standing): &(String, Standing)| match standing {
             Standing::Written => Some((directory.join(name), now.get(name)?.clone())),
             _ => None,
         };
@@ -223,14 +226,15 @@ impl Snapshots {
     }
 
     fn count_failed(&self) -> usize {
-        let is_failed = |standing: &&Standing| matches!(standing, Standing::Failed(_));
-        self.standings.values().filter(is_failed).count()
+        let is_failed =
+            |(_, standing): &&(String, Standing)| matches!(standing, Standing::Failed(_));
+        self.standings.iter().filter(is_failed).count()
     }
 
     /// How many there are now.
     fn count(&self) -> usize {
-        let is_there = |standing: &&Standing| !matches!(standing, Standing::Removed);
-        self.standings.values().filter(is_there).count()
+        let is_there = |(_, standing): &&(String, Standing)| !matches!(standing, Standing::Removed);
+        self.standings.iter().filter(is_there).count()
     }
 
     fn counted(&self) -> String {
@@ -243,7 +247,7 @@ impl Snapshots {
     }
 
     fn json(&self) -> Value {
-        let one = |(name, standing): (&String, &Standing)| {
+        let one = |(name, standing): &(String, Standing)| {
             let (result, reason) = match standing {
                 Standing::Passed => ("passed", None),
                 Standing::Written => ("written", None),
