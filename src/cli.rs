@@ -35,7 +35,7 @@ enum Command {
     New(New),
     /// Proves combinations of a preset's options: generates, compiles, lints and tests them.
     Verify(Verify),
-    /// Shows presets, and maintains them.
+    /// Shows presets, makes and maintains them.
     #[command(subcommand)]
     Preset(PresetCommand),
     /// Prints the script with which a shell completes command lines.
@@ -159,6 +159,17 @@ pub enum PresetCommand {
         /// Who reads the findings: people read them on stderr, programs on stdout.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
+    },
+    /// Makes a preset that works, for you to change.
+    New {
+        /// The preset's name, such as `acme`.
+        name: String,
+        /// The preset that it adds to: a built-in one, a directory, or GIT-URL[#REF].
+        #[arg(long, value_name = "PRESET")]
+        extends: Option<String>,
+        /// The directory that becomes the preset [default: ./NAME].
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        into: Option<PathBuf>,
     },
     /// Makes the lock table, from which a project gets its Cargo.lock.
     Lock {

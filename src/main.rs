@@ -30,6 +30,11 @@ fn run() -> Result<()> {
         Request::Preset(PresetCommand::Check { preset, format }) => {
             commands::preset::check(&preset, format)
         }
+        Request::Preset(PresetCommand::New {
+            name,
+            extends,
+            into,
+        }) => commands::preset::create(&name, extends.as_deref(), into.as_deref()),
         Request::Preset(PresetCommand::Lock { directory, update }) => {
             commands::preset::lock(&directory, update)
         }

@@ -333,14 +333,15 @@ fn the_package_holds_every_template() {
     );
     let listed = String::from_utf8(output.stdout).unwrap();
     let listed: BTreeSet<&str> = listed.lines().collect();
-    for path in support::paths(&root().join("templates"))
-        .iter()
-        .filter(|path| !path.ends_with('/'))
-    {
-        assert!(
-            listed.contains(format!("templates/{path}").as_str()),
-            "`templates/{path}` is not in the package"
-        );
+    for directory in ["templates", "src/commands/preset/kits"] {
+        let paths = support::paths(&root().join(directory));
+        for path in paths.iter().filter(|path| !path.ends_with('/')) {
+            let path = format!("{directory}/{path}");
+            assert!(
+                listed.contains(path.as_str()),
+                "`{path}` is not in the package"
+            );
+        }
     }
 }
 

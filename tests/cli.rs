@@ -16,7 +16,7 @@ fn it_says_what_it_can_do() {
     Commands:
       new          Makes a new project
       verify       Proves combinations of a preset's options: generates, compiles, lints and tests them
-      preset       Shows presets, and maintains them
+      preset       Shows presets, makes and maintains them
       completions  Prints the script with which a shell completes command lines
       man          Writes the manual, a page for each command
       help         Print this message or the help of the given subcommand(s)

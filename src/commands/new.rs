@@ -193,6 +193,13 @@ fn pinned(name: &str, preset: &Preset) -> String {
 
 /// The commands that lead from here to a service that answers.
 fn next(path: &Path, preset: &Preset, answers: &Answers) -> Vec<String> {
+    let mut commands = vec![cd(path)];
+    commands.extend(preset.next(answers));
+    commands
+}
+
+/// The command that goes to a directory.
+pub fn cd(path: &Path) -> String {
     let path = path.to_string_lossy();
     // A shell would take a path that starts with a dash for an option.
     let path = if path.starts_with('-') {
@@ -200,9 +207,7 @@ fn next(path: &Path, preset: &Preset, answers: &Answers) -> Vec<String> {
     } else {
         path
     };
-    let mut commands = vec![format!("cd {}", quote(&path))];
-    commands.extend(preset.next(answers));
-    commands
+    format!("cd {}", quote(&path))
 }
 
 fn quote(word: &str) -> Cow<'_, str> {

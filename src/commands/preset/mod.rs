@@ -1,11 +1,13 @@
-//! `scaffold preset`: what there is to choose from, and what the maintainer of a preset runs.
+//! `scaffold preset`: what there is to choose from, and what the author of a preset runs.
 
 mod check;
+mod create;
 mod maintain;
 mod show;
 mod test;
 
 pub use check::check;
+pub use create::create;
 pub use maintain::{lock, price};
 pub use show::{list, show};
 pub use test::test;
