@@ -171,6 +171,18 @@ pub enum PresetCommand {
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         into: Option<PathBuf>,
     },
+    /// Renders a preset, and again whenever one of its files changes.
+    Dev {
+        /// The preset's directory.
+        #[arg(value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
+        /// The directory to render into.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: PathBuf,
+        /// The options to render with, instead of the defaults.
+        #[arg(long, value_name = "CHOICE=OPTION,...")]
+        with: Vec<String>,
+    },
     /// Makes the lock table, from which a project gets its Cargo.lock.
     Lock {
         /// The preset's directory.

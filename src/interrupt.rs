@@ -14,13 +14,17 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Whether the main thread may be waiting for a key.
 static ASKING: AtomicBool = AtomicBool::new(false);
 
+/// What becomes of what the program did.
+static LEFT: OnceLock<&str> = OnceLock::new();
+
 /// Somebody told the program to stop.
 #[derive(Debug)]
 pub struct Interrupted;
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted, nothing was written")
+        let left = LEFT.get().copied().unwrap_or("nothing was written");
+        write!(f, "interrupted, {left}")
     }
 }
 
@@ -41,6 +45,12 @@ pub fn watch() -> Result<()> {
         }
     })
     .context("signals can't be handled")
+}
+
+/// Says what an interrupt leaves, where that is not nothing.
+pub fn leave(what: &'static str) {
+    // The first one holds: there is one command to a process.
+    let _ = LEFT.set(what);
 }
 
 /// Does what may wait for a key.

@@ -17,6 +17,7 @@ pub mod fetch;
 pub mod git;
 pub mod incoming;
 pub mod interrupt;
+pub mod mirror;
 pub mod record;
 pub mod source;
 pub mod verify;

@@ -9,6 +9,7 @@ use scaffold::cli::{self, PresetCommand, Request};
 use scaffold::commands;
 use scaffold::interrupt::Interrupted;
 use scaffold::refusal::Refusal;
+use scaffold::report;
 
 fn main() -> ExitCode {
     match run() {
@@ -35,6 +36,11 @@ fn run() -> Result<()> {
             extends,
             into,
         }) => commands::preset::create(&name, extends.as_deref(), into.as_deref()),
+        Request::Preset(PresetCommand::Dev {
+            directory,
+            out,
+            with,
+        }) => commands::preset::dev(&directory, &out, &with),
         Request::Preset(PresetCommand::Lock { directory, update }) => {
             commands::preset::lock(&directory, update)
         }
@@ -50,16 +56,8 @@ fn explain(error: &Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     }
-    let (mut what, mut helps) = (Vec::new(), String::new());
-    for cause in error.chain().map(ToString::to_string) {
-        let (cause, help) = match cause.split_once("\nhelp: ") {
-            Some((cause, help)) => (cause.to_owned(), Some(help.to_owned())),
-            None => (cause, None),
-        };
-        what.push(cause);
-        helps.extend(help.map(|help| format!("help: {help}\n")));
-    }
-    let _ = write!(io::stderr(), "error: {}\n{helps}", what.join(": "));
+    // Nobody is left to hear that stderr is closed.
+    let _ = io::stderr().write_all(report::explain(error).as_bytes());
     if error.chain().any(|cause| cause.is::<Interrupted>()) {
         ExitCode::from(130)
     } else if error.chain().any(|cause| cause.is::<Refusal>()) {

@@ -1,9 +1,9 @@
-//! What `new` tells when it is done: people on stderr, programs on stdout.
+//! What `new` tells when it is done, and any command that fails: people on stderr, programs on stdout.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use serde_json::{Map, Value, json};
 
 use crate::answers::{Answers, ResourceName};
@@ -114,6 +114,20 @@ pub fn options_json(answered: &[(&Choice, Answer)]) -> Map<String, Value> {
     answered
         .map(|(choice, answer)| (choice.name.clone(), json(answer)))
         .collect()
+}
+
+/// An error with what caused it, and then the ways out.
+pub fn explain(error: &Error) -> String {
+    let (mut what, mut helps) = (Vec::new(), String::new());
+    for cause in error.chain().map(ToString::to_string) {
+        let (cause, help) = match cause.split_once("\nhelp: ") {
+            Some((cause, help)) => (cause.to_owned(), Some(help.to_owned())),
+            None => (cause, None),
+        };
+        what.push(cause);
+        helps.extend(help.map(|help| format!("help: {help}\n")));
+    }
+    format!("error: {}\n{helps}", what.join(": "))
 }
 
 /// Prints a value for programs.

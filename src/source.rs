@@ -184,6 +184,37 @@ fn embedded(preset: &Dir<'static>) -> Result<Files> {
     Ok(files)
 }
 
+/// The directories that the preset in `directory` is read from: its own, and those of what it extends.
+pub fn directories(directory: &Path) -> Vec<PathBuf> {
+    let extended = |child: &PathBuf| {
+        let manifest = child.join(MANIFEST);
+        // To open a pipe is to wait for whoever writes to it. A broken one is told when it is used.
+        let text = manifest
+            .is_file()
+            .then(|| std::fs::read_to_string(manifest));
+        let manifest: toml::Table = toml::from_str(&text?.ok()?).ok()?;
+        match parent(
+            &Place::Directory(child.clone()),
+            manifest.get("extends")?.as_str()?,
+        ) {
+            Ok(Place::Directory(extended)) => Some(extended),
+            _ => None,
+        }
+    };
+    let chain = std::iter::successors(Some(directory.to_owned()), extended);
+    chain.take(MAX_CHAIN).collect()
+}
+
+/// All that is in a preset's directory and is the preset's.
+pub fn walk(root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
+    let is_the_presets = |entry: &DirEntry| {
+        let path = format!("{}/", entry.file_name().to_string_lossy());
+        let is_in_the_root = entry.depth() == 1 && entry.file_type().is_dir();
+        !(is_in_the_root && belongs_to_the_repository(&path))
+    };
+    WalkDir::new(root).into_iter().filter_entry(is_the_presets)
+}
+
 fn directory(preset: &str, refuse: &mut Refuse) -> Result<Files> {
     let root = Path::new(preset);
     if !root.join(MANIFEST).is_file() {
@@ -195,12 +226,7 @@ fn directory(preset: &str, refuse: &mut Refuse) -> Result<Files> {
     }
     let mut incoming = Incoming::new(preset);
     let mut paths = Vec::new();
-    let is_the_presets = |entry: &DirEntry| {
-        let path = format!("{}/", entry.file_name().to_string_lossy());
-        let is_in_the_root = entry.depth() == 1 && entry.file_type().is_dir();
-        !(is_in_the_root && belongs_to_the_repository(&path))
-    };
-    for entry in WalkDir::new(root).into_iter().filter_entry(is_the_presets) {
+    for entry in walk(root) {
         let entry = entry?;
         let shown = entry.path().strip_prefix(root)?;
         let Some(path) = or_refuse(&shown.to_string_lossy(), portable(shown), refuse)? else {

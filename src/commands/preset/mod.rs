@@ -2,12 +2,14 @@
 
 mod check;
 mod create;
+mod dev;
 mod maintain;
 mod show;
 mod test;
 
 pub use check::check;
 pub use create::create;
+pub use dev::dev;
 pub use maintain::{lock, price};
 pub use show::{list, show};
 pub use test::test;
