@@ -4,6 +4,8 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
 
 use support::{Seen, Test};
 
@@ -152,6 +154,32 @@ fn a_directory_is_extended_by_its_path_from_there() {
         "--no-git",
     ];
     let seen = test.run(&args);
+    assert_eq!(seen.code, Some(0), "{seen}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_repository_is_extended_at_the_commit_that_it_has_now() {
+    let test = Test::new();
+    test.preset(&[("base/README.md", "ours\n")]);
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        test.at_home(git.args(args));
+        let output = git.current_dir(test.dir().join("house")).output().unwrap();
+        assert!(output.status.success(), "git {args:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "Start"]);
+    let house = test.dir().join("house").canonicalize().unwrap();
+    let address = format!("file://{}", house.display());
+    let seen = test.run(&["preset", "new", "acme", "--extends", &address]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    let extends = format!("extends = \"{address}#{}\"\n", git(&["rev-parse", "HEAD"]));
+    let manifest = test.read("acme/preset.toml");
+    assert!(manifest.contains(&extends), "{manifest}");
+    let seen = test.run(&["new", "demo", "--preset", "acme", "--notice", "--no-git"]);
     assert_eq!(seen.code, Some(0), "{seen}");
 }
 

@@ -244,3 +244,21 @@ fn say(text: &str) {
     // Nobody is left to hear that stderr is closed.
     let _ = io::stderr().write_all(text.as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_difference_is_cut_and_a_terminal_is_told_nothing() {
+        let (old, new) = ("a\nb\n\u{1b}[2J\n", "c\nd\n\u{1b}[1J\n");
+        insta::assert_snapshot!(difference(old, new, &mut 4), @r"
+          @@ -1,3 +1,3 @@
+          -a
+          -b
+          -\u{1b}[2J
+          ... 3 more lines
+        ");
+        insta::assert_snapshot!(difference("a\n", "b\n", &mut 0), @"  ... 3 more lines");
+    }
+}
