@@ -13,14 +13,7 @@ use support::{Seen, Test};
 fn verify(test: &Test, level: &str) -> Seen {
     let mut command = test.scaffold(&["verify", "--preset", "acme", "--build-dir", "build"]);
     command.args(["--level", level]);
-    let home = std::env::home_dir().unwrap();
-    for (name, default) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
-        let value = std::env::var_os(name);
-        command.env(name, value.unwrap_or_else(|| home.join(default).into()));
-    }
-    if let Some(toolchain) = std::env::var_os("RUSTUP_TOOLCHAIN") {
-        command.env("RUSTUP_TOOLCHAIN", toolchain);
-    }
+    command.envs(support::cargo_home());
     test.see(&mut command)
 }
 
@@ -54,6 +47,8 @@ fn it_makes_a_preset_that_stands_alone() {
     acme/greeting/plain/src/greeting.rs
     acme/greeting/warm/src/greeting.rs
     acme/preset.toml
+    acme/snapshots/default.txt
+    acme/snapshots/greeting=warm.diff
     ");
     for path in files(&test).lines() {
         assert!(!test.read(path).contains("my_"), "{path}");
@@ -83,6 +78,20 @@ fn every_combination_of_it_passes_its_tests() {
 }
 
 #[test]
+fn it_passes_check_and_test_as_it_stands() {
+    for (extends, level) in [(&[][..], "test"), (&["--extends", "axum"], "render")] {
+        let test = Test::new();
+        test.run(&[&["preset", "new", "acme"], extends].concat());
+        let seen = test.run(&["preset", "check", "acme"]);
+        assert_eq!(seen.code, Some(0), "{seen}");
+        let mut command = test.scaffold(&["preset", "test", "acme", "--build-dir", "build"]);
+        command.args(["--level", level, "--mutate"]);
+        let seen = test.see(command.envs(support::cargo_home()));
+        assert_eq!(seen.code, Some(0), "{seen}");
+    }
+}
+
+#[test]
 fn it_makes_a_preset_that_extends_another_one() {
     let test = Test::new();
     assert_seen!(test.run(&["preset", "new", "acme", "--extends", "axum"]), @"
@@ -101,6 +110,14 @@ fn it_makes_a_preset_that_extends_another_one() {
     acme/README.md
     acme/notice/yes/NOTICE.md.jinja
     acme/preset.toml
+    acme/snapshots/cache=none.diff
+    acme/snapshots/cache=redis.diff
+    acme/snapshots/database=mysql.diff
+    acme/snapshots/database=postgres.diff
+    acme/snapshots/default.txt
+    acme/snapshots/notice=yes.diff
+    acme/snapshots/observability=logs.diff
+    acme/snapshots/observability=opentelemetry.diff
     ");
     insta::assert_snapshot!(test.read("acme/preset.toml"), @r#"
     # What this preset is and what it asks, on top of the preset that it extends.

@@ -1,5 +1,6 @@
 //! `scaffold preset new`: makes a preset that works as it stands, for its author to change.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,10 +13,12 @@ use crate::choice::check_word;
 use crate::commands::new::cd;
 use crate::disk::{Destination, Staging};
 use crate::merge::merge;
+use crate::preset::{Preset, SNAPSHOTS};
 use crate::quote;
 use crate::refusal::Refusal;
+use crate::render::render;
 use crate::tree::Tree;
-use crate::{interrupt, source, words};
+use crate::{interrupt, snapshots, source, watchdog, words};
 
 /// Presets that work, which are copied with other names. They are no templates.
 static KITS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/commands/preset/kits");
@@ -44,8 +47,11 @@ pub fn create(name: &str, extends: Option<&str>, into: Option<&Path>) -> Result<
 
     let staging = Staging::open(destination)?;
     staging.write(&plan)?;
-    if let Some(extends) = extends {
-        check(name, extends, staging.path())?;
+    let preset = open(name, extends, staging.path())?;
+    let snapshots = snapshots(&preset)?;
+    fs_err::create_dir(staging.path().join(SNAPSHOTS))?;
+    for (name, text) in &snapshots {
+        fs_err::write(staging.path().join(SNAPSHOTS).join(name), text)?;
     }
     interrupt::check()?;
     staging.publish()?;
@@ -54,7 +60,7 @@ pub fn create(name: &str, extends: Option<&str>, into: Option<&Path>) -> Result<
         "made the preset `{name}` in `{}`, {} files\n\nnext:\n  {}\n  \
          scaffold new demo --preset . --into ../demo\n  scaffold preset dev . --out .dev\n",
         path.display(),
-        tree.len(),
+        tree.len() + snapshots.len(),
         cd(shown),
     );
     // Nobody is left to hear that stderr is closed.
@@ -142,14 +148,27 @@ fn kit(name: &str, extends: Option<&str>) -> Result<Tree> {
     Ok(tree)
 }
 
-/// Not every preset can have one more choice, or one more of this name on top. It stands beside its place, so that it
-/// finds what it extends.
-fn check(name: &str, extends: &str, written: &Path) -> Result<()> {
+/// Loads what was written. Not every preset can have one more choice, or one more of this name on top. It stands beside
+/// its place, so that it finds what it extends.
+fn open(name: &str, extends: Option<&str>, written: &Path) -> Result<Preset> {
     let path = written.to_str().context("the path is not UTF-8")?;
-    source::load(path).map(drop).map_err(|error| {
+    let Some(extends) = extends else {
+        return source::load(path);
+    };
+    source::load(path).map_err(|error| {
         // The first one names the place, which is nowhere in the end.
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
         let what = format!("`{name}` can't extend `{extends}`: {}", causes.join(": "));
         Refusal::new(what).into()
     })
+}
+
+/// The first snapshots, from which `preset test` tells what a change does.
+fn snapshots(preset: &Preset) -> Result<BTreeMap<String, String>> {
+    let projects = snapshots::projects(preset)?;
+    let trees = projects
+        .iter()
+        .map(|project| watchdog::watch(|| render(preset, &project.answers)))
+        .collect::<Result<Vec<Tree>>>()?;
+    snapshots::texts(&projects, &trees)
 }
