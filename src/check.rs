@@ -544,10 +544,7 @@ fn in_manifest(preset: &Preset, choice: &str, option: Option<&str>, what: String
         table.get("name")?.span()
     });
     match range {
-        Some(range) => {
-            let line = text[..range.start].matches('\n').count() + 1;
-            finding.at(text, line, Some(range))
-        }
+        Some(range) => finding.at_bytes(text, range),
         None => finding,
     }
 }

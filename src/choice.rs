@@ -1,11 +1,14 @@
 //! The choices of a preset: the questions that it asks, each of a kind, with the answers that it takes.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use http::Uri;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
+
+use crate::faults::{self, Faults, Value, place};
 
 /// The option that stands for "without": templates see it as `none`, and it needs no directory. On the command line it
 /// also stands for no option of many.
@@ -96,8 +99,8 @@ pub struct Server {
 
 /// A choice as it is written.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Written {
+#[serde(deny_unknown_fields, expecting = "expected a table")]
+struct Written {
     name: String,
     prompt: String,
     help: Option<String>,
@@ -105,8 +108,9 @@ pub struct Written {
     kind: WrittenKind,
     default: Option<OneOrMore>,
     pattern: Option<String>,
+    /// Each is read for itself.
     #[serde(default, rename = "option")]
-    options: Vec<ChoiceOption>,
+    _options: Vec<ChoiceOption>,
     #[serde(default)]
     when: BTreeMap<String, OneOrMore>,
 }
@@ -158,89 +162,96 @@ impl Choice {
         }
     }
 
-    /// Checks what is written. What it says of other choices isn't looked at.
-    pub fn new(written: Written) -> Result<Choice> {
-        let (name, kind) = (written.name, written.kind);
-        check_word("a choice", &name)?;
-        ensure!(
-            !TAKEN.contains(&name.as_str()),
-            "a choice can't be called `{name}`: the word is taken"
-        );
-        let is_text = kind == WrittenKind::Text;
-        ensure!(
-            is_text == written.pattern.is_some(),
-            "the choice `{name}` needs `kind = \"text\"` and a `pattern`, or none of the two"
-        );
-        ensure!(
-            is_text == written.options.is_empty() || kind == WrittenKind::Flag,
-            "the choice `{name}` has {}",
-            if is_text {
-                "options, and is a text"
-            } else {
-                "no option"
-            }
-        );
-        check_options(&name, &written.options, kind)?;
+    /// Reads what is written. What it says of other choices isn't looked at. There is no choice if one can't be made of it,
+    /// and one that may have no sense if there are other faults.
+    pub fn read(written: &Value, faults: &mut Faults) -> Option<Choice> {
+        let at = |field| place(written, &[field]);
+        check_name(written, "a choice", faults);
+        if let Some(name) = faults::text(written, "name").filter(|name| TAKEN.contains(name)) {
+            let what = format!("a choice can't be called `{name}`: the word is taken");
+            faults.add(at("name"), what);
+        }
+        let mut form = written.clone();
+        let listed = faults::take_list(&mut form, "option");
+        let form: Option<Written> = faults.read(&form);
+        let read = listed.iter().map(|option| {
+            check_name(option, "an option", faults);
+            faults.read(option)
+        });
+        // Each of them, before it is asked whether all are there.
+        let options: Vec<Option<ChoiceOption>> = read.collect();
+        let (form, options) = (form?, options.into_iter().collect::<Option<Vec<_>>>()?);
 
-        let default = match (written.default, kind) {
-            (Some(OneOrMore::More(more)), WrittenKind::Many) => more,
-            (None, WrittenKind::Many) => Vec::new(),
-            (Some(OneOrMore::One(one)), kind) if kind != WrittenKind::Many => vec![one],
-            (None, WrittenKind::Flag) => vec![NO.to_owned()],
-            (None, _) => bail!("the choice `{name}` has no default"),
-            (Some(_), WrittenKind::Many) => bail!("the default of `{name}` is no list"),
-            (Some(_), _) => bail!("the default of `{name}` is a list"),
+        let name = form.name;
+        check_options(&name, &options, form.kind, &listed, faults);
+        let is_text = form.kind == WrittenKind::Text;
+        if is_text != form.pattern.is_some() {
+            let what = "needs `kind = \"text\"` and a `pattern`, or none of the two";
+            faults.add(at("pattern"), format!("the choice `{name}` {what}"));
+        }
+        if is_text && !options.is_empty() {
+            faults.add(at("name"), format!("the choice `{name}` has options, and is a text"));
+        } else if !is_text && options.is_empty() && form.kind != WrittenKind::Flag {
+            faults.add(at("name"), format!("the choice `{name}` has no option"));
+        }
+        let default = match default(form.default, form.kind) {
+            Ok(default) => default,
+            Err(what) => {
+                faults.add(at("default"), what.replace("{name}", &name));
+                Vec::new()
+            }
         };
+        let pattern = form.pattern.as_deref().map(compile);
         let choice = Choice {
-            options: match kind {
-                WrittenKind::Flag => yes_and_no(written.options),
-                _ => written.options,
+            options: match form.kind {
+                WrittenKind::Flag => yes_and_no(options),
+                _ => options,
             },
-            kind: match (kind, written.pattern) {
-                (WrittenKind::Text, Some(pattern)) => Kind::Text(
-                    compile(&pattern)
-                        .with_context(|| format!("the pattern of `{name}` is not valid"))?,
-                ),
+            kind: match (form.kind, pattern) {
                 (WrittenKind::Flag, _) => Kind::Flag,
                 (WrittenKind::Many, _) => Kind::Many,
-                _ => Kind::One,
+                (WrittenKind::One, _) => Kind::One,
+                (WrittenKind::Text, Some(Ok(pattern))) => Kind::Text(pattern),
+                (WrittenKind::Text, Some(Err(error))) => {
+                    let what = format!("the pattern of `{name}` is not valid: {error}");
+                    faults.add(at("pattern"), what);
+                    return None;
+                }
+                (WrittenKind::Text, None) => return None,
             },
-            when: written
+            when: form
                 .when
                 .into_iter()
                 .map(|(choice, options)| (choice, options.into_list()))
                 .collect(),
             name,
-            prompt: written.prompt,
-            help: written.help,
+            prompt: form.prompt,
+            help: form.help,
             default,
         };
-        choice.check_default()?;
-        Ok(choice)
+        if is_text || !choice.options.is_empty() {
+            choice.check_default(&at("default"), faults);
+        }
+        Some(choice)
     }
 
-    fn check_default(&self) -> Result<()> {
+    fn check_default(&self, at: &Range<usize>, faults: &mut Faults) {
         let name = &self.name;
         for (index, default) in self.default.iter().enumerate() {
             if self.is_text() {
-                self.check_text(default).map_err(|reason| {
-                    anyhow!(
-                        "the default `{}` of `{name}` {reason}",
-                        default.escape_debug()
-                    )
-                })?;
-            } else {
-                ensure!(
-                    self.option(default).is_some(),
-                    "the default `{default}` of `{name}` is not one of its options"
-                );
-                ensure!(
-                    !self.default[..index].contains(default),
-                    "the default of `{name}` has `{default}` twice"
-                );
+                if let Err(reason) = self.check_text(default) {
+                    let default = default.escape_debug();
+                    let what = format!("the default `{default}` of `{name}` {reason}");
+                    faults.add(at.clone(), what);
+                }
+            } else if self.option(default).is_none() {
+                let what = format!("the default `{default}` of `{name}` is not one of its options");
+                faults.add(at.clone(), what);
+            } else if self.default[..index].contains(default) {
+                let what = format!("the default of `{name}` has `{default}` twice");
+                faults.add(at.clone(), what);
             }
         }
-        Ok(())
     }
 
     /// The option of this name.
@@ -316,34 +327,54 @@ impl Server {
     }
 }
 
-fn check_options(choice: &str, options: &[ChoiceOption], kind: WrittenKind) -> Result<()> {
-    for (index, option) in options.iter().enumerate() {
+fn check_options(
+    choice: &str,
+    options: &[ChoiceOption],
+    kind: WrittenKind,
+    listed: &[Value],
+    faults: &mut Faults,
+) {
+    for (index, (option, written)) in options.iter().zip(listed).enumerate() {
         let name = option.name.as_str();
-        check_word("an option", name)?;
-        ensure!(
-            options[..index].iter().all(|other| other.name != name),
-            "the option `{name}` of `{choice}` stands twice"
-        );
-        match (kind, name) {
-            (WrittenKind::Flag, YES | NO) => {}
-            (WrittenKind::Flag, _) => {
-                bail!("the flag `{choice}` has `{YES}` and `{NO}`, and no option `{name}`")
-            }
-            (_, YES | NO) => bail!(
+        let is_twice = options[..index].iter().any(|other| other.name == name);
+        let what = match (kind, name) {
+            _ if is_twice => Some(format!("the option `{name}` of `{choice}` stands twice")),
+            (WrittenKind::Flag, YES | NO) => None,
+            (WrittenKind::Flag, _) => Some(format!(
+                "the flag `{choice}` has `{YES}` and `{NO}`, and no option `{name}`"
+            )),
+            (_, YES | NO) => Some(format!(
                 "the option `{name}` of `{choice}` is one of a flag: such a choice has `kind = \"flag\"`"
-            ),
-            (WrittenKind::Many, NONE) => bail!(
+            )),
+            (WrittenKind::Many, NONE) => Some(format!(
                 "the option `{NONE}` of `{choice}` stands for no option where there may be many"
-            ),
-            _ => {}
+            )),
+            _ => None,
+        };
+        if let Some(what) = what {
+            faults.add(place(written, &["name"]), what);
         }
-        if let Some(server) = &option.server {
-            server
-                .address(&server.default)
-                .with_context(|| format!("the default server of `{choice}={name}`"))?;
+        let Some(server) = &option.server else {
+            continue;
+        };
+        if let Err(error) = server.address(&server.default) {
+            let what = format!("the default server of `{choice}={name}`: {error:#}");
+            faults.add(place(written, &["server", "default"]), what);
         }
     }
-    Ok(())
+}
+
+/// The default of a choice of this kind, or why there is none. `{name}` stands for the choice.
+fn default(written: Option<OneOrMore>, kind: WrittenKind) -> Result<Vec<String>, &'static str> {
+    match (written, kind) {
+        (Some(OneOrMore::More(more)), WrittenKind::Many) => Ok(more),
+        (None, WrittenKind::Many) => Ok(Vec::new()),
+        (Some(_), WrittenKind::Many) => Err("the default of `{name}` is no list"),
+        (Some(OneOrMore::One(one)), _) => Ok(vec![one]),
+        (None, WrittenKind::Flag) => Ok(vec![NO.to_owned()]),
+        (None, _) => Err("the choice `{name}` has no default"),
+        (Some(_), _) => Err("the default of `{name}` is a list"),
+    }
 }
 
 /// The options of a flag, of which the manifest names those that it has more to say of.
@@ -358,8 +389,8 @@ fn yes_and_no(written: Vec<ChoiceOption>) -> Vec<ChoiceOption> {
     vec![option(YES), option(NO)]
 }
 
-/// A pattern that matches the whole of a text or nothing.
-fn compile(pattern: &str) -> Result<Regex> {
+/// A pattern that matches the whole of a text or nothing, or why there can't be one.
+fn compile(pattern: &str) -> Result<Regex, String> {
     let compile = |pattern: &str| {
         RegexBuilder::new(pattern)
             .size_limit(MAX_PATTERN)
@@ -367,8 +398,21 @@ fn compile(pattern: &str) -> Result<Regex> {
             .build()
     };
     // By itself first, since `a)|(b` would get out of the group.
-    compile(pattern)?;
-    Ok(compile(&format!(r"\A(?:{pattern})\z"))?)
+    let compiled = compile(pattern).and_then(|_| compile(&format!(r"\A(?:{pattern})\z")));
+    compiled.map_err(|error| {
+        // It says where in several lines, the last of which says what.
+        let error = error.to_string();
+        let what = error.lines().last().unwrap_or_default();
+        what.trim_start_matches("error: ").trim_end_matches('.').to_owned()
+    })
+}
+
+/// Checks the word that a table has for its name.
+pub fn check_name(table: &Value, what: &str, faults: &mut Faults) {
+    let name = faults::text(table, "name").map(|name| check_word(what, name));
+    if let Some(Err(error)) = name {
+        faults.add(place(table, &["name"]), error);
+    }
 }
 
 /// Choices and options become flags, directories and variables: one alphabet suits all three.

@@ -59,6 +59,12 @@ impl Finding {
         self
     }
 
+    /// Adds these bytes of the file's text, and their line.
+    pub fn at_bytes(self, text: &str, range: Range<usize>) -> Finding {
+        let line = text[..range.start].matches('\n').count() + 1;
+        self.at(text, line, Some(range))
+    }
+
     /// Adds the way out.
     pub fn help(mut self, help: impl Into<String>) -> Finding {
         self.help = Some(help.into());
@@ -113,6 +119,29 @@ impl fmt::Display for Finding {
 }
 
 impl std::error::Error for Finding {}
+
+/// All that is wrong with a file, as an error. It tells of the first.
+#[derive(Debug)]
+pub struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    /// What is wrong first, and the way out, without the place.
+    pub fn first(&self) -> String {
+        let first = self.0.iter().take(1).map(|finding| {
+            let help = finding.help.iter().map(|help| format!("\nhelp: {help}"));
+            format!("{}{}", finding.what, help.collect::<String>())
+        });
+        first.collect()
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(1).try_for_each(|first| first.fmt(f))
+    }
+}
+
+impl std::error::Error for Findings {}
 
 /// The line, the excerpt and the reason in an error about TOML, which is a sentence about the place, the excerpt, and
 /// the reason.

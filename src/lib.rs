@@ -41,12 +41,13 @@ pub mod preset;
 pub mod address;
 pub mod answers;
 pub mod choice;
-pub mod finding;
+pub mod faults;
 pub mod lock;
 pub mod manifest;
 pub mod prices;
 pub mod tree;
 
+pub mod finding;
 mod fit;
 pub mod quote;
 pub mod refusal;

@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::answers::{Answers, ProjectName, ResourceName, SAMPLE, Taken};
-use crate::choice::{Kind, Written, YES, check_word};
+use crate::choice::{Kind, YES, check_name};
+use crate::faults::{self, Faults, place};
 use crate::finding::{Refuse, fail, or_refuse};
 use crate::lock::{self, Table};
 use crate::prices::{PRICES, Prices};
@@ -93,17 +94,40 @@ pub struct Layer<'p> {
     pub files: Vec<(&'p str, &'p Cow<'static, str>)>,
 }
 
-/// The manifest as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A manifest, with what is wrong with it.
+#[derive(Debug)]
 pub struct Manifest {
     /// What users call the preset.
     pub name: String,
     description: String,
     /// The preset that it extends, as `source` finds it.
     pub extends: Option<String>,
+    choices: Vec<Own>,
+    reserved: Reserved,
+    next: Option<Vec<String>>,
+    faults: Faults,
+    /// Whether it has a choice that can't be read.
+    lacks_a_choice: bool,
+}
+
+/// A choice of a manifest, and where it says so.
+#[derive(Debug)]
+struct Own {
+    choice: Choice,
+    name_at: Range<usize>,
+    when_at: Vec<Range<usize>>,
+}
+
+/// The manifest as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    description: String,
+    extends: Option<String>,
+    /// Each is read for itself.
     #[serde(default, rename = "choice")]
-    choices: Vec<Written>,
+    _choices: Vec<toml::Table>,
     #[serde(default)]
     reserved: Reserved,
     /// Shell commands that show the finished project at work. `{{resource}}` is the resource as URLs say it.
@@ -111,12 +135,49 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads the manifest among a preset's files.
+    /// Reads the manifest among a preset's files. What is wrong with it is told with all else that is, once the preset is
+    /// made of it, unless it can't be read at all.
     pub fn parse(files: &Files) -> Result<Manifest> {
         let text = files
             .get(MANIFEST)
             .with_context(|| format!("there is no `{MANIFEST}`"))?;
-        toml::from_str(text).with_context(|| format!("`{MANIFEST}` is not valid"))
+        let mut faults = Faults::new(MANIFEST, text);
+        let Some(mut table) = faults.parse(text) else {
+            return Err(faults.into_error());
+        };
+        check_name(&table, "the preset", &mut faults);
+        let listed = faults::take_list(&mut table, "choice");
+        let written: Option<Written> = faults.read(&table);
+        let mut choices: Vec<Own> = Vec::new();
+        for item in &listed {
+            let Some(choice) = Choice::read(item, &mut faults) else {
+                continue;
+            };
+            let name_at = place(item, &["name"]);
+            if choices.iter().any(|own| own.choice.name == choice.name) {
+                let what = format!("the choice `{}` stands twice", choice.name);
+                faults.add(name_at, what);
+                continue;
+            }
+            choices.push(Own {
+                name_at,
+                when_at: choice.when.iter().map(|(name, _)| place(item, &["when", name])).collect(),
+                choice,
+            });
+        }
+        let Some(written) = written else {
+            return Err(faults.into_error());
+        };
+        Ok(Manifest {
+            name: written.name,
+            description: written.description,
+            extends: written.extends,
+            lacks_a_choice: choices.len() < listed.len(),
+            choices,
+            reserved: written.reserved,
+            next: written.next,
+            faults,
+        })
     }
 }
 
@@ -128,31 +189,27 @@ impl Preset {
 
     /// The same of the files that can be used.
     pub fn sift(
-        manifest: Manifest,
+        mut manifest: Manifest,
         mut files: Files,
         parent: Option<Preset>,
         refuse: &mut Refuse,
     ) -> Result<Preset> {
-        let not_valid = || format!("`{MANIFEST}` is not valid");
-        check_word("the preset", &manifest.name).with_context(not_valid)?;
         let mut preset = parent.unwrap_or_default();
         preset.name = manifest.name;
         preset.description = manifest.description;
-        let mut own = Vec::new();
-        for written in manifest.choices {
-            let choice = Choice::new(written).with_context(not_valid)?;
-            if own.contains(&choice.name) {
-                let twice = format!("the choice `{}` stands twice", choice.name);
-                return Err(anyhow!(twice).context(not_valid()));
-            }
-            own.push(choice.name.clone());
+        for own in &manifest.choices {
+            let choice = own.choice.clone();
             let mut choices = preset.choices.iter_mut();
             match choices.find(|other| other.name == choice.name) {
                 Some(same) => *same = choice,
                 None => preset.choices.push(choice),
             }
         }
-        check_choices(&own, &preset.choices).with_context(not_valid)?;
+        // What one that can't be read has to do with the others isn't known.
+        if !manifest.lacks_a_choice {
+            check_choices(&manifest.choices, &preset.choices, &mut manifest.faults);
+        }
+        manifest.faults.check()?;
         preset.reserved.projects.extend(manifest.reserved.projects);
         preset
             .reserved
@@ -402,23 +459,23 @@ impl Part {
     }
 }
 
-/// Checks the choices of a manifest, which are `own`, against all that the preset has.
-fn check_choices(own: &[String], all: &[Choice]) -> Result<()> {
+/// Checks the choices of a manifest against all that the preset has.
+fn check_choices(own: &[Own], all: &[Choice], faults: &mut Faults) {
     for (index, choice) in all.iter().enumerate() {
         let name = &choice.name;
+        let mine = own.iter().find(|own| own.choice.name == *name);
         // What a choice depends on that was taken over is gone, perhaps, and the choice with it.
-        for (earlier, options) in choice.when.iter().filter(|_| own.contains(name)) {
+        let places = mine.map(|own| own.when_at.iter()).into_iter().flatten();
+        for ((earlier, options), at) in choice.when.iter().zip(places) {
             let before = all[..index].iter().find(|other| other.name == *earlier);
-            let before = before.filter(|other| !other.is_text()).with_context(|| {
-                format!(
-                    "`{name}` depends on `{earlier}`, which is no choice with options before it"
-                )
-            })?;
-            for option in options {
-                ensure!(
-                    before.option(option).is_some(),
-                    "`{name}` depends on the option `{option}` of `{earlier}`, which there is not"
-                );
+            let Some(before) = before.filter(|other| !other.is_text()) else {
+                let what = "which is no choice with options before it";
+                faults.add(at.clone(), format!("`{name}` depends on `{earlier}`, {what}"));
+                continue;
+            };
+            for option in options.iter().filter(|option| before.option(option).is_none()) {
+                let what = format!("the option `{option}` of `{earlier}`, which there is not");
+                faults.add(at.clone(), format!("`{name}` depends on {what}"));
             }
         }
         // A combination is called after its options, and some of them are not always there.
@@ -426,15 +483,20 @@ fn check_choices(own: &[String], all: &[Choice]) -> Result<()> {
             let mut others = all.iter().filter(|other| other.name != *name);
             let other = others
                 .find(|other| words_of(other).contains(&word) || other.option(word).is_some());
-            if let Some(other) = other {
-                bail!(
+            let Some(other) = other else {
+                continue;
+            };
+            // Both may say so of each other, or it may be the other one that is new.
+            let theirs = own.iter().find(|own| own.choice.name == other.name);
+            let says_it = words_of(other).contains(&word) && other.name < *name;
+            if let (Some(own), false) = (mine.or(theirs), says_it) {
+                faults.add(own.name_at.clone(), format!(
                     "`{word}` is a word of `{name}` and of `{}`\nhelp: what flags and the options of a `many` are called names combinations, so only one choice can have it",
                     other.name
-                );
+                ));
             }
         }
     }
-    Ok(())
 }
 
 /// What a choice adds to the name of a combination, if it is one that may add nothing.

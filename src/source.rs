@@ -1,17 +1,19 @@
 //! Where a preset's text comes from: embedded in the program, a directory, or a git repository.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::slice;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use include_dir::{Dir, include_dir};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::address::Address;
+use crate::faults;
 use crate::fetch::{self, Fetched};
-use crate::finding::{Finding, Refuse, fail, or_refuse};
+use crate::finding::{Finding, Findings, Refuse, fail, or_refuse};
 use crate::incoming::{Incoming, belongs_to_the_repository, refuse_link};
 use crate::preset::{Files, MANIFEST, Manifest, Preset};
 use crate::refusal::{Refusal, list};
@@ -52,10 +54,39 @@ pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Finding>)> {
         Ok(())
     };
     let (files, _) = read(&place, &mut refuse)?;
-    let opened = open(&place, files, &[], &mut refuse)
-        .with_context(|| format!("the preset `{preset}` can't be used"));
-    let opened = or_refuse(MANIFEST, opened, &mut refuse)?;
+    let manifest = files.get(MANIFEST).cloned().unwrap_or_default();
+    let opened = match open(&place, files, &[], &mut refuse) {
+        Ok(preset) => Some(preset),
+        Err(error) => {
+            findings.extend(of_manifest(error, preset, &manifest));
+            None
+        }
+    };
     Ok((opened, findings))
+}
+
+/// Why a preset can't be used, with the place in its manifest.
+fn of_manifest(error: Error, preset: &str, manifest: &str) -> Vec<Finding> {
+    if let Some(Findings(findings)) = error.downcast_ref() {
+        return findings.clone();
+    }
+    let extends = error.is::<ItExtends>();
+    let error = error.context(format!("the preset `{preset}` can't be used"));
+    let finding = Finding::of(&error, MANIFEST);
+    vec![match extends {
+        true => faults::locate(finding, manifest, "extends"),
+        false => finding,
+    }]
+}
+
+/// Says which one it is that can't be extended.
+#[derive(Debug)]
+struct ItExtends(String);
+
+impl fmt::Display for ItExtends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it extends `{}`", self.0)
+    }
 }
 
 /// The names of the built-in presets.
@@ -151,7 +182,12 @@ fn open(
                 let (files, _) = read(&place, &mut fail)?;
                 open(&place, files, &chain, &mut fail)
             });
-            Some(extended.with_context(|| format!("it extends `{extends}`"))?)
+            // Its findings are none of the preset's own.
+            let extended = extended.map_err(|error| match error.downcast::<Findings>() {
+                Ok(findings) => anyhow!(findings.first()),
+                Err(error) => error,
+            });
+            Some(extended.with_context(|| ItExtends(extends.clone()))?)
         }
         None => None,
     };

@@ -44,6 +44,7 @@ const CORE: &[&str] = &[
     "address",
     "answers",
     "choice",
+    "faults",
     "lock",
     "manifest",
     "prices",

@@ -114,38 +114,221 @@ fn a_manifest_that_can_not_be_used_is_the_one_finding() {
     assert_seen!(manifest("name = \"house\"\ndescription = \"\"\nhooks = [\"rm\"]\n"), @r#"
     exit 1
     --- stderr
-    the preset `house` can't be used: `preset.toml` is not valid: unknown field `hooks`, expected one of `name`, `description`, `extends`, `choice`, `reserved`, `next`
+    `preset.toml` is not valid: unknown field `hooks`, expected one of `name`, `description`, `extends`, `choice`, `reserved`, `next`
       |
     3 | hooks = ["rm"]
       | ^^^^^
 
     error: 1 finding
     "#);
-    assert_seen!(manifest(&CHOICES.replace("default = \"none\"", "default = \"moka\"")), @"
+    assert_seen!(manifest(&CHOICES.replace("default = \"none\"", "default = \"moka\"")), @r#"
     exit 1
     --- stderr
-    the preset `house` can't be used: `preset.toml` is not valid: the default `moka` of `cache` is not one of its options
+    `preset.toml` is not valid: the default `moka` of `cache` is not one of its options
+       |
+    19 | default = "moka"
+       |           ^^^^^^
 
     error: 1 finding
-    ");
-    assert_seen!(manifest(&format!("{CHOICES}{}", OWNER.replace("]*", "*"))), @"
+    "#);
+    assert_seen!(manifest(&format!("{CHOICES}{}", OWNER.replace("]*", "*"))), @r#"
     exit 1
     --- stderr
-    the preset `house` can't be used: `preset.toml` is not valid: the pattern of `owner` is not valid: regex parse error:
-        [A-Za-z*
-        ^
-    error: unclosed character class
+    `preset.toml` is not valid: the pattern of `owner` is not valid: unclosed character class
+       |
+    31 | pattern = "[A-Za-z*"
+       |           ^^^^^^^^^^
 
     error: 1 finding
-    ");
-    assert_seen!(manifest(&CHOICES.replace("\"Ours\"", "\"Ours\"\nextends = \"../flat\"")), @"
+    "#);
+    assert_seen!(manifest(&CHOICES.replace("\"Ours\"", "\"Ours\"\nextends = \"../flat\"")), @r#"
     exit 1
     --- stderr
     the preset `house` can't be used: it extends `../flat`: there is no preset `house/../flat`: it is neither built in nor a directory with a `preset.toml`
+      |
+    4 | extends = "../flat"
+      |           ^^^^^^^^^
     help: built in is `axum`
 
     error: 1 finding
-    ");
+    "#);
+}
+
+#[test]
+fn all_that_is_wrong_with_a_manifest_is_told_at_once() {
+    let manifest = r#"
+name = "My House"
+description = 1
+hooks = ["rm"]
+
+[reserved]
+projects = "shop"
+
+[[choice]]
+name = "name"
+prompt = "Which?"
+default = "c"
+help = 1
+colour = "red"
+[[choice.option]]
+name = "a-b"
+help = "A"
+[[choice.option]]
+name = "b"
+
+[[choice]]
+name = "owner"
+prompt = "Who?"
+kind = "text"
+pattern = "[a-z*"
+default = ""
+
+[[choice]]
+name = "queue"
+prompt = "Which?"
+default = "rabbit"
+[[choice.option]]
+name = "nats"
+help = ""
+server = { name = "NATS", variable = "NATS_URL", default = "nowhere", start = "" }
+"#;
+    assert_seen!(check(&[("preset.toml", manifest)]), @r#"
+    exit 1
+    --- stderr
+    `preset.toml` is not valid: the name `My House` of the preset is not made of lower-case letters, digits and `_`
+      |
+    2 | name = "My House"
+      |        ^^^^^^^^^^
+
+    `preset.toml` is not valid: invalid type: integer `1`, expected a string
+      |
+    3 | description = 1
+      |               ^
+
+    `preset.toml` is not valid: unknown field `hooks`, expected one of `name`, `description`, `extends`, `choice`, `reserved`, `next`
+      |
+    4 | hooks = ["rm"]
+      | ^^^^^
+
+    `preset.toml` is not valid: invalid type: string "shop", expected a sequence
+      |
+    7 | projects = "shop"
+      |            ^^^^^^
+
+    `preset.toml` is not valid: a choice can't be called `name`: the word is taken
+       |
+    10 | name = "name"
+       |        ^^^^^^
+
+    `preset.toml` is not valid: invalid type: integer `1`, expected a string
+       |
+    13 | help = 1
+       |        ^
+
+    `preset.toml` is not valid: unknown field `colour`, expected one of `name`, `prompt`, `help`, `kind`, `default`, `pattern`, `option`, `when`
+       |
+    14 | colour = "red"
+       | ^^^^^^
+
+    `preset.toml` is not valid: the name `a-b` of an option is not made of lower-case letters, digits and `_`
+       |
+    16 | name = "a-b"
+       |        ^^^^^
+
+    `preset.toml` is not valid: missing field `help`
+       |
+    18 | [[choice.option]]
+       | ^^^^^^^^^^^^^^^^^
+
+    `preset.toml` is not valid: the pattern of `owner` is not valid: unclosed character class
+       |
+    25 | pattern = "[a-z*"
+       |           ^^^^^^^
+
+    `preset.toml` is not valid: the default `rabbit` of `queue` is not one of its options
+       |
+    31 | default = "rabbit"
+       |           ^^^^^^^^
+
+    `preset.toml` is not valid: the default server of `queue=nats`: it names no port
+       |
+    35 | server = { name = "NATS", variable = "NATS_URL", default = "nowhere", start = "" }
+       |                                                            ^^^^^^^^^
+
+    error: 12 findings
+    "#);
+
+    let manifest = r#"
+name = "house"
+description = "Ours"
+
+[[choice]]
+name = "queue"
+prompt = "Which?"
+default = "rabbit"
+when = { cache = "redis", database = "oracle" }
+[[choice.option]]
+name = "nats"
+help = ""
+
+[[choice]]
+name = "database"
+prompt = "Which?"
+default = "sqlite"
+[[choice.option]]
+name = "sqlite"
+help = ""
+
+[[choice]]
+name = "audit"
+prompt = "Which?"
+kind = "flag"
+when = { database = ["oracle", "db2"] }
+
+[[choice]]
+name = "extras"
+prompt = "Which?"
+kind = "many"
+[[choice.option]]
+name = "audit"
+help = ""
+"#;
+    assert_seen!(check(&[("preset.toml", manifest)]), @r#"
+    exit 1
+    --- stderr
+    `preset.toml` is not valid: the default `rabbit` of `queue` is not one of its options
+      |
+    8 | default = "rabbit"
+      |           ^^^^^^^^
+
+    `preset.toml` is not valid: `queue` depends on `cache`, which is no choice with options before it
+      |
+    9 | when = { cache = "redis", database = "oracle" }
+      |                  ^^^^^^^
+
+    `preset.toml` is not valid: `queue` depends on `database`, which is no choice with options before it
+      |
+    9 | when = { cache = "redis", database = "oracle" }
+      |                                      ^^^^^^^^
+
+    `preset.toml` is not valid: `audit` is a word of `audit` and of `extras`
+       |
+    23 | name = "audit"
+       |        ^^^^^^^
+    help: what flags and the options of a `many` are called names combinations, so only one choice can have it
+
+    `preset.toml` is not valid: `audit` depends on the option `oracle` of `database`, which there is not
+       |
+    26 | when = { database = ["oracle", "db2"] }
+       |                     ^^^^^^^^^^^^^^^^^
+
+    `preset.toml` is not valid: `audit` depends on the option `db2` of `database`, which there is not
+       |
+    26 | when = { database = ["oracle", "db2"] }
+       |                     ^^^^^^^^^^^^^^^^^
+
+    error: 6 findings
+    "#);
 }
 
 #[test]

@@ -496,60 +496,110 @@ fn a_manifest_that_says_what_can_not_be_is_refused() {
         )),
     ];
     insta::assert_snapshot!(refusals.concat(), @r#"
-    the choice `a` has no option
+    the choice `a` has no default
+      |
+    3 | [[choice]]
+      | ^^^^^^^^^^
 
-    TOML parse error at line 6, column 8
+    unknown variant `some`, expected one of `one`, `flag`, `many`, `text`
       |
     6 | kind = "some"
       |        ^^^^^^
-    unknown variant `some`, expected one of `one`, `flag`, `many`, `text`
-
 
     the choice `a` has no default
+      |
+    3 | [[choice]]
+      | ^^^^^^^^^^
 
     the default of `a` is a list
+      |
+    6 | default = ["x"]
+      |           ^^^^^
 
     the default `maybe` of `a` is not one of its options
+      |
+    7 | default = "maybe"
+      |           ^^^^^^^
 
     the flag `a` has `yes` and `no`, and no option `x`
+      |
+    8 | name = "x"
+      |        ^^^
 
     the option `yes` of `a` is one of a flag: such a choice has `kind = "flag"`
+      |
+    8 | name = "yes"
+      |        ^^^^^
 
     the choice `a` has no option
+      |
+    4 | name = "a"
+      |        ^^^
 
     the default of `a` is no list
+      |
+    7 | default = "x"
+      |           ^^^
 
     the default of `a` has `x` twice
+      |
+    7 | default = ["x", "x"]
+      |           ^^^^^^^^^^
 
     the option `none` of `a` stands for no option where there may be many
+      |
+    8 | name = "none"
+      |        ^^^^^^
 
     the choice `a` needs `kind = "text"` and a `pattern`, or none of the two
+      |
+    3 | [[choice]]
+      | ^^^^^^^^^^
 
     the choice `a` has no default
+      |
+    3 | [[choice]]
+      | ^^^^^^^^^^
 
     the default `ba` of `a` does not match `a`
+      |
+    8 | default = "ba"
+      |           ^^^^
 
-    the pattern of `a` is not valid: regex parse error:
-        (a
-        ^
-    error: unclosed group
+    the pattern of `a` is not valid: unclosed group
+      |
+    7 | pattern = "(a"
+      |           ^^^^
 
-    the pattern of `a` is not valid: Compiled regex exceeds size limit of 1048576 bytes.
+    the pattern of `a` is not valid: Compiled regex exceeds size limit of 1048576 bytes
+      |
+    7 | pattern = "(a{1000}){1000}"
+      |           ^^^^^^^^^^^^^^^^^
 
     `a` depends on `b`, which is no choice with options before it
+      |
+    7 | when = { b = "x" }
+      |              ^^^
 
     `a` depends on `a`, which is no choice with options before it
+      |
+    7 | when = { a = "x" }
+      |              ^^^
 
-    TOML parse error at line 7, column 14
+    expected a string or a list of strings
       |
     7 | when = { a = 1 }
       |              ^
-    expected a string or a list of strings
-
 
     `moved` depends on the option `oracle` of `database`, which there is not
+       |
+    48 | when = { database = "oracle" }
+       |                     ^^^^^^^^
 
     `files` is a word of `files` and of `database`
+       |
+    45 | name = "files"
+       |        ^^^^^^^
     help: what flags and the options of a `many` are called names combinations, so only one choice can have it
     "#);
 }

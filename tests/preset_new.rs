@@ -223,7 +223,7 @@ fn what_can_not_become_a_preset_is_refused_and_nothing_is_left() {
         said.push_str(&seen.stderr);
         assert_eq!(test.paths(), before);
     }
-    insta::assert_snapshot!(said, @"
+    insta::assert_snapshot!(said, @r#"
     error: a preset can't be called `Acme-One`: it is not made of lower-case letters, digits and `_`, a letter first
     help: try `acme_one`
     error: a preset can't be called `../acme`: it is not made of lower-case letters, digits and `_`, a letter first
@@ -236,10 +236,13 @@ fn what_can_not_become_a_preset_is_refused_and_nothing_is_left() {
     error: there is no preset `axxum`: it is neither built in nor a directory with a `preset.toml`
     help: built in is `axum`
     error: `acme` can't extend `house`: `preset.toml` is not valid: `notice` is a word of `notice` and of `word`
+      |
+    8 | name = "notice"
+      |        ^^^^^^^^
     help: what flags and the options of a `many` are called names combinations, so only one choice can have it
     error: `house` can't extend `house`: it extends `../house`: `house` extends `house` is a cycle
     help: presets of one chain have a name of their own each
-    ");
+    "#);
 }
 
 #[test]

@@ -223,55 +223,67 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
     assert_seen!(manifest("name = \"house\"\ndescription = \n"), @"
     exit 1
     --- stderr
-    error: the preset `house` can't be used: `preset.toml` is not valid: TOML parse error at line 2, column 15
+    error: the preset `house` can't be used: `preset.toml` is not valid: string values must be quoted, expected literal string
       |
     2 | description = 
       |               ^
-    string values must be quoted, expected literal string
     ");
     assert_seen!(manifest("name = \"house\"\ndescription = \"\"\nhooks = [\"rm\"]\n"), @r#"
     exit 1
     --- stderr
-    error: the preset `house` can't be used: `preset.toml` is not valid: TOML parse error at line 3, column 1
+    error: the preset `house` can't be used: `preset.toml` is not valid: unknown field `hooks`, expected one of `name`, `description`, `extends`, `choice`, `reserved`, `next`
       |
     3 | hooks = ["rm"]
       | ^^^^^
-    unknown field `hooks`, expected one of `name`, `description`, `extends`, `choice`, `reserved`, `next`
     "#);
     assert_seen!(manifest("name = \"house\"\n"), @r#"
     exit 1
     --- stderr
-    error: the preset `house` can't be used: `preset.toml` is not valid: TOML parse error at line 1, column 1
+    error: the preset `house` can't be used: `preset.toml` is not valid: missing field `description`
       |
     1 | name = "house"
       | ^
-    missing field `description`
     "#);
-    assert_seen!(manifest("name = \"My House\"\ndescription = \"\"\n"), @"
+    assert_seen!(manifest("name = \"My House\"\ndescription = \"\"\n"), @r#"
     exit 1
     --- stderr
     error: the preset `house` can't be used: `preset.toml` is not valid: the name `My House` of the preset is not made of lower-case letters, digits and `_`
-    ");
-    assert_seen!(manifest(&CHOICES.replace("\"database\"", "\"name\"")), @"
+      |
+    1 | name = "My House"
+      |        ^^^^^^^^^^
+    "#);
+    assert_seen!(manifest(&CHOICES.replace("\"database\"", "\"name\"")), @r#"
     exit 1
     --- stderr
     error: the preset `house` can't be used: `preset.toml` is not valid: a choice can't be called `name`: the word is taken
-    ");
-    assert_seen!(manifest(&CHOICES.replace("\"cache\"", "\"database\"")), @"
+      |
+    6 | name = "name"
+      |        ^^^^^^
+    "#);
+    assert_seen!(manifest(&CHOICES.replace("\"cache\"", "\"database\"")), @r#"
     exit 1
     --- stderr
     error: the preset `house` can't be used: `preset.toml` is not valid: the choice `database` stands twice
-    ");
-    assert_seen!(manifest(&CHOICES.replace("\"memory\"", "\"none\"")), @"
+       |
+    15 | name = "database"
+       |        ^^^^^^^^^^
+    "#);
+    assert_seen!(manifest(&CHOICES.replace("\"memory\"", "\"none\"")), @r#"
     exit 1
     --- stderr
     error: the preset `house` can't be used: `preset.toml` is not valid: the option `none` of `cache` stands twice
-    ");
-    assert_seen!(manifest(&CHOICES.replace("default = \"none\"", "default = \"moka\"")), @"
+       |
+    22 | name = "none"
+       |        ^^^^^^
+    "#);
+    assert_seen!(manifest(&CHOICES.replace("default = \"none\"", "default = \"moka\"")), @r#"
     exit 1
     --- stderr
     error: the preset `house` can't be used: `preset.toml` is not valid: the default `moka` of `cache` is not one of its options
-    ");
+       |
+    17 | default = "moka"
+       |           ^^^^^^
+    "#);
 }
 
 #[test]
