@@ -44,8 +44,7 @@ pub struct Checked {
 
 /// Checks a preset.
 pub fn check(preset: &Preset) -> Checked {
-    let every = combinations::all_within(&preset.choices, MAX_COMBINATIONS);
-    let rows = every.unwrap_or_else(|| combinations::pairs(&preset.choices));
+    let rows = rows(preset);
     let mut check = Check {
         preset,
         // A broken table is told of line by line, and not once more with each combination.
@@ -81,6 +80,12 @@ pub fn check(preset: &Preset) -> Checked {
         findings,
         combinations: rows.len(),
     }
+}
+
+/// The combinations that are rendered for themselves.
+pub fn rows(preset: &Preset) -> Vec<Combination> {
+    let every = combinations::all_within(&preset.choices, MAX_COMBINATIONS);
+    every.unwrap_or_else(|| combinations::pairs(&preset.choices))
 }
 
 struct Check<'p> {

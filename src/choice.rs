@@ -190,7 +190,10 @@ impl Choice {
             faults.add(at("pattern"), format!("the choice `{name}` {what}"));
         }
         if is_text && !options.is_empty() {
-            faults.add(at("name"), format!("the choice `{name}` has options, and is a text"));
+            faults.add(
+                at("name"),
+                format!("the choice `{name}` has options, and is a text"),
+            );
         } else if !is_text && options.is_empty() && form.kind != WrittenKind::Flag {
             faults.add(at("name"), format!("the choice `{name}` has no option"));
         }
@@ -403,7 +406,9 @@ fn compile(pattern: &str) -> Result<Regex, String> {
         // It says where in several lines, the last of which says what.
         let error = error.to_string();
         let what = error.lines().last().unwrap_or_default();
-        what.trim_start_matches("error: ").trim_end_matches('.').to_owned()
+        what.trim_start_matches("error: ")
+            .trim_end_matches('.')
+            .to_owned()
     })
 }
 

@@ -135,9 +135,8 @@ fn take_field_at(value: &mut Value, at: &Range<usize>) -> Option<String> {
     let DeValue::Table(table) = value.get_mut() else {
         return None;
     };
-    let holds_it = |(key, field): &(&Spanned<_>, &Value)| {
-        contains(&key.span(), at) || holds(field, at)
-    };
+    let holds_it =
+        |(key, field): &(&Spanned<_>, &Value)| contains(&key.span(), at) || holds(field, at);
     let (key, _) = table.iter().find(holds_it)?;
     let name = key.get_ref().to_string();
     table.remove(name.as_str());

@@ -2,6 +2,7 @@
 //! before it is read.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use anyhow::{Result, anyhow, bail, ensure};
 
@@ -14,6 +15,18 @@ const MAX_FILES: usize = 5_000;
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that all of them may have; a wrong directory is found out before it is read.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// There is no end of a preset that anybody could wait for.
+#[derive(Debug)]
+pub struct TooMuch(String);
+
+impl fmt::Display for TooMuch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TooMuch {}
 
 /// The files that have come so far.
 #[derive(Debug)]
@@ -40,16 +53,15 @@ impl<'a> Incoming<'a> {
         self.check(path, bytes)?;
         let preset = self.preset;
         self.count += 1;
-        ensure!(
-            self.count <= MAX_FILES,
-            "the preset `{preset}` has more than {MAX_FILES} files"
-        );
         self.bytes += bytes;
-        ensure!(
-            self.bytes <= MAX_BYTES,
-            "the preset `{preset}` is larger than {MAX_BYTES} bytes"
-        );
-        Ok(())
+        let too_much = if self.count > MAX_FILES {
+            format!("has more than {MAX_FILES} files")
+        } else if self.bytes > MAX_BYTES {
+            format!("is larger than {MAX_BYTES} bytes")
+        } else {
+            return Ok(());
+        };
+        Err(TooMuch(format!("the preset `{preset}` {too_much}")).into())
     }
 
     /// Asks whether a file could be one of a preset at all, however many there are.

@@ -161,7 +161,11 @@ impl Manifest {
             }
             choices.push(Own {
                 name_at,
-                when_at: choice.when.iter().map(|(name, _)| place(item, &["when", name])).collect(),
+                when_at: choice
+                    .when
+                    .iter()
+                    .map(|(name, _)| place(item, &["when", name]))
+                    .collect(),
                 choice,
             });
         }
@@ -470,10 +474,16 @@ fn check_choices(own: &[Own], all: &[Choice], faults: &mut Faults) {
             let before = all[..index].iter().find(|other| other.name == *earlier);
             let Some(before) = before.filter(|other| !other.is_text()) else {
                 let what = "which is no choice with options before it";
-                faults.add(at.clone(), format!("`{name}` depends on `{earlier}`, {what}"));
+                faults.add(
+                    at.clone(),
+                    format!("`{name}` depends on `{earlier}`, {what}"),
+                );
                 continue;
             };
-            for option in options.iter().filter(|option| before.option(option).is_none()) {
+            for option in options
+                .iter()
+                .filter(|option| before.option(option).is_none())
+            {
                 let what = format!("the option `{option}` of `{earlier}`, which there is not");
                 faults.add(at.clone(), format!("`{name}` depends on {what}"));
             }

@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::faults;
 use crate::fetch::{self, Fetched};
 use crate::finding::{Finding, Findings, Refuse, fail, or_refuse};
-use crate::incoming::{Incoming, belongs_to_the_repository, refuse_link};
+use crate::incoming::{Incoming, TooMuch, belongs_to_the_repository, refuse_link};
 use crate::preset::{Files, MANIFEST, Manifest, Preset};
 use crate::refusal::{Refusal, list};
 
@@ -53,7 +53,15 @@ pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Finding>)> {
         findings.push(Finding::of(&error, path));
         Ok(())
     };
-    let (files, _) = read(&place, &mut refuse)?;
+    let files = match read(&place, &mut refuse) {
+        Ok((files, _)) => files,
+        // The rest of it isn't looked at.
+        Err(error) if error.is::<TooMuch>() => {
+            findings.push(Finding::of(&error, "."));
+            return Ok((None, findings));
+        }
+        Err(error) => return Err(error),
+    };
     let manifest = files.get(MANIFEST).cloned().unwrap_or_default();
     let opened = match open(&place, files, &[], &mut refuse) {
         Ok(preset) => Some(preset),

@@ -21,7 +21,7 @@ use crate::answers::SAMPLE;
 use crate::cargo::{self, End, Project};
 use crate::combinations::{self, Combination};
 use crate::preset::{Preset, Server};
-use crate::{disk, record, render, watchdog};
+use crate::{disk, record, watchdog};
 
 /// How long a server has to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -153,7 +153,7 @@ impl Verifier<'_> {
     fn take_through(&self, verified: &mut Verified, at: &dyn Fn(&str)) -> Result<()> {
         at("render");
         let answers = self.preset.sample(&verified.options)?;
-        let tree = watchdog::watch(|| render::render(self.preset, &answers));
+        let tree = watchdog::render(self.preset, &answers);
         let mut tree = tree.map_err(Failed::new)?;
         record::remember(&mut tree, self.preset, self.preset_name, &answers)?;
         if self.level == Level::Render {

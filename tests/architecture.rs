@@ -120,6 +120,27 @@ fn imports_point_downward() {
 }
 
 #[test]
+fn what_renders_a_stranger_s_templates_is_watched() {
+    let modules = walkdir::WalkDir::new(root().join("src"))
+        .into_iter()
+        .filter_map(|entry| {
+            let path = entry.unwrap().into_path();
+            let name = path.strip_prefix(root().join("src")).unwrap();
+            let name = name.to_str()?.strip_suffix(".rs")?.to_owned();
+            (!CORE.contains(&name.as_str()) && name != "lib").then_some(name)
+        });
+    let modules: Vec<_> = modules.collect();
+    assert!(modules.iter().any(|name| name == "watchdog"));
+    for name in modules.iter().filter(|name| *name != "watchdog") {
+        let code = module(name);
+        assert!(
+            !code.contains("use crate::render") && !code.contains("render::render("),
+            "`{name}` renders by itself"
+        );
+    }
+}
+
+#[test]
 fn base_names_no_option() {
     for preset in presets() {
         let base = root().join("templates").join(&preset.name).join("base");

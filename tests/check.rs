@@ -332,6 +332,32 @@ help = ""
 }
 
 #[test]
+fn a_preset_without_an_end_is_a_finding() {
+    let test = house(&[]);
+    for index in 0..5_001 {
+        test.write(&format!("house/base/{index}"), "");
+    }
+    assert_seen!(test.run(&["preset", "check", "house", "--format=json"]), @r#"
+    exit 1
+    --- stdout
+    {
+      "findings": [
+        {
+          "combination": null,
+          "excerpt": null,
+          "file": ".",
+          "help": null,
+          "line": null,
+          "what": "the preset `house` has more than [N] files"
+        }
+      ]
+    }
+    --- stderr
+    error: 1 finding
+    "#);
+}
+
+#[test]
 fn every_file_that_is_none_of_a_preset_is_found() {
     let test = house(&[
         ("bsae/README.md", ""),

@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::tree::Tree;
 use crate::workspace::{self, Exclusion};
-use crate::{git, interrupt, record, render, source, watchdog};
+use crate::{git, interrupt, record, source, watchdog};
 
 /// Makes a project.
 pub fn run(args: &New, preset: &Preset) -> Result<()> {
@@ -41,7 +41,7 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
         resources: vec![resource],
     };
 
-    let mut tree = watchdog::watch(|| render::render(preset, &answers))?;
+    let mut tree = watchdog::render(preset, &answers)?;
     record::remember(&mut tree, preset, &args.preset, &answers)?;
     let nothing = Tree::default();
     let plan = merge(&nothing, &nothing, &tree);

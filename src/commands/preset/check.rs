@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::Format;
 use crate::report::print_json;
-use crate::{check, source};
+use crate::{check, source, watchdog};
 
 /// Checks a preset, and fails if there is a finding.
 pub fn check(preset: &str, format: Format) -> Result<()> {
@@ -17,7 +17,8 @@ pub fn check(preset: &str, format: Format) -> Result<()> {
         combinations: 0,
     };
     if let Some(opened) = opened {
-        let usable = check::check(&opened);
+        let projects = check::rows(&opened).len();
+        let usable = watchdog::while_rendering(projects, || check::check(&opened));
         checked.findings.extend(usable.findings);
         checked.combinations = usable.combinations;
     }

@@ -16,7 +16,6 @@ use crate::merge::merge;
 use crate::preset::{Preset, SNAPSHOTS};
 use crate::quote;
 use crate::refusal::Refusal;
-use crate::render::render;
 use crate::tree::Tree;
 use crate::{interrupt, snapshots, source, watchdog, words};
 
@@ -168,7 +167,7 @@ fn snapshots(preset: &Preset) -> Result<BTreeMap<String, String>> {
     let projects = snapshots::projects(preset)?;
     let trees = projects
         .iter()
-        .map(|project| watchdog::watch(|| render(preset, &project.answers)))
+        .map(|project| watchdog::render(preset, &project.answers))
         .collect::<Result<Vec<Tree>>>()?;
     snapshots::texts(&projects, &trees)
 }

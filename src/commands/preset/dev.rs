@@ -16,7 +16,7 @@ use crate::mirror::{Mirror, Step};
 use crate::preset::Preset;
 use crate::refusal::{Refusal, list};
 use crate::tree::Tree;
-use crate::{interrupt, render, report, source, watchdog};
+use crate::{interrupt, report, source, watchdog};
 
 /// How often to look at the files. A look at all of a preset takes a millisecond or two, finds what any system and any
 /// disk does, and misses nothing.
@@ -141,7 +141,7 @@ fn rendered(directory: &Path, with: &[String]) -> Result<Tree> {
     let (options, texts) = ask::answers(&preset, &given, Open::TakeDefault)?;
     let mut answers = preset.sample(&options)?;
     answers.texts = texts;
-    watchdog::watch(|| render::render(&preset, &answers))
+    watchdog::render(&preset, &answers)
 }
 
 /// What `--with` says, by the choice's name. A word without a choice is one more answer to the choice before it.

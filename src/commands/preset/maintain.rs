@@ -13,7 +13,7 @@ use crate::choice::{Choice, Kind, NO, NONE};
 use crate::lock::{self, Chosen, Resolved, Table};
 use crate::preset::{LOCK_TABLE, Preset};
 use crate::prices::{PRICES, Price, Prices};
-use crate::{disk, render, source};
+use crate::{disk, source, watchdog};
 
 /// Makes the lock table of the preset in `directory`. A version that it holds already moves only for `update`.
 pub fn lock(directory: &Path, update: bool) -> Result<()> {
@@ -21,7 +21,15 @@ pub fn lock(directory: &Path, update: bool) -> Result<()> {
 
     let everything: Vec<Chosen> = preset.choices.iter().flat_map(named_options).collect();
     let everything = preset.sample(&everything)?;
-    let all = stub(&preset, &everything.options)?;
+    let of_all = manifest(&preset, &everything.options)?;
+    // All of them before anything is begun that a template could cut off.
+    let subsets = subsets(&preset).into_iter().map(|options| {
+        let manifest = manifest(&preset, &options)?;
+        Ok((options, manifest))
+    });
+    let subsets: Vec<_> = subsets.collect::<Result<_>>()?;
+
+    let all = Stub::new(&of_all)?;
     // Without a table of its own it starts from that of the preset it extends.
     let superset = match preset.pinned_text().map(Table::parse).transpose()? {
         Some(table) if !update => {
@@ -31,8 +39,8 @@ pub fn lock(directory: &Path, update: bool) -> Result<()> {
     };
 
     let mut locks = Vec::new();
-    for options in subsets(&preset) {
-        let lock = stub(&preset, &options)?.prune(&superset)?;
+    for (options, manifest) in subsets {
+        let lock = Stub::new(&manifest)?.prune(&superset)?;
         locks.push(Resolved {
             options: options.into_iter().collect(),
             lock,
@@ -155,7 +163,7 @@ fn swapped(project: &[Chosen], option: &Chosen) -> Vec<Chosen> {
 
 /// The `Cargo.toml` of a project with these options.
 fn manifest(preset: &Preset, options: &[Chosen]) -> Result<String> {
-    render::render_manifest(preset, &preset.sample(options)?)
+    watchdog::render_manifest(preset, &preset.sample(options)?)
 }
 
 /// A project without code, which has the dependencies that these options bring.
@@ -188,7 +196,7 @@ fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
 fn binary_bytes(preset: &Preset, options: &[Chosen], target: &Path) -> Result<i64> {
     let project = TempDir::new()?;
     disk::write(
-        &render::render(preset, &preset.sample(options)?)?,
+        &watchdog::render(preset, &preset.sample(options)?)?,
         project.path(),
     )?;
     let bytes = cargo::release_bytes(project.path(), SAMPLE, target)?;

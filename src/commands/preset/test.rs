@@ -16,12 +16,12 @@ use crate::interrupt;
 use crate::mutants::{self, Mutant};
 use crate::preset::{Preset, SNAPSHOTS};
 use crate::refusal::Refusal;
-use crate::render::render;
 use crate::report::print_json;
 use crate::snapshots;
 use crate::source;
 use crate::tree::Tree;
 use crate::verify::Verifier;
+use crate::watchdog;
 
 /// Combinations that are all tested; of more, pairs.
 const MAX_COMBINATIONS: usize = 64;
@@ -137,7 +137,7 @@ impl Snapshots {
         let projects = snapshots::projects(preset)?;
         let mut trees = Vec::new();
         for project in &projects {
-            match render(preset, &project.answers) {
+            match watchdog::render(preset, &project.answers) {
                 Ok(tree) => trees.push(tree),
                 // Nothing is accepted, and what differs can't be known.
                 Err(error) => {
@@ -315,7 +315,7 @@ impl Mutants {
         let mut survivors = Vec::new();
         for mutant in mutants {
             interrupt::check()?;
-            if mutant.noticed_by(preset, borrowed(&projects)).is_some() {
+            if noticed_by(&mutant, preset, &projects).is_some() {
                 continue;
             }
             if others.is_none() {
@@ -327,7 +327,7 @@ impl Mutants {
                 others = Some(rendered(preset, answers?));
             }
             let others = others.as_deref().unwrap_or_default();
-            let noticed = mutant.noticed_by(preset, borrowed(others)).cloned();
+            let noticed = noticed_by(&mutant, preset, others).cloned();
             survivors.push((mutant, noticed));
         }
         Ok(Mutants { count, survivors })
@@ -389,16 +389,22 @@ fn rendered<P>(
     answers: impl IntoIterator<Item = (P, Answers)>,
 ) -> Vec<Rendered<P>> {
     let tree = |(project, answers): (P, Answers)| {
-        let tree = render(preset, &answers).ok()?;
+        let tree = watchdog::render(preset, &answers).ok()?;
         Some((project, answers, tree))
     };
     answers.into_iter().filter_map(tree).collect()
 }
 
-fn borrowed<P>(rendered: &[Rendered<P>]) -> impl Iterator<Item = (&P, &Answers, &Tree)> {
-    rendered
+/// The first project that is another one with the mutant.
+fn noticed_by<'p, P>(
+    mutant: &Mutant,
+    preset: &mut Preset,
+    projects: &'p [Rendered<P>],
+) -> Option<&'p P> {
+    let borrowed = projects
         .iter()
-        .map(|(project, answers, tree)| (project, answers, tree))
+        .map(|(project, answers, tree)| (project, answers, tree));
+    watchdog::while_rendering(projects.len(), || mutant.noticed_by(preset, borrowed))
 }
 
 /// "1 snapshot", "2 snapshots".
