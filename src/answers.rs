@@ -21,7 +21,7 @@ const SUFFIXES: &[&str] = &["api", "service", "svc", "server"];
 pub const SAMPLE: &str = "things-api";
 
 /// The answers that a rendering starts from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answers {
     /// The project's name.
     pub name: ProjectName,

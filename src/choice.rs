@@ -262,6 +262,16 @@ impl Choice {
         self.options.iter().find(|option| option.name == name)
     }
 
+    /// Its options as command lines name them, `CHOICE=OPTION`. `none` of a choice of many stands for no option.
+    pub fn answers(&self) -> Vec<String> {
+        let none = matches!(self.kind, Kind::Many).then_some(NONE);
+        let options = self.options.iter().map(|option| option.name.as_str());
+        let options = options.chain(none);
+        options
+            .map(|option| format!("{}={option}", self.name))
+            .collect()
+    }
+
     /// Whether its answer is a text, and no option.
     pub fn is_text(&self) -> bool {
         matches!(self.kind, Kind::Text(_))

@@ -214,6 +214,9 @@ pub struct PresetTest {
     /// How far to take each combination: all of them, or pairs where there are more than 64.
     #[arg(long, value_enum, default_value = "test")]
     pub level: Level,
+    /// Compiles only combinations with these options; of one choice, with any of those named. All snapshots are compared.
+    #[arg(long, value_name = "CHOICE=OPTION", num_args = 1.., value_delimiter = ',')]
+    pub only: Vec<String>,
     /// Turns round each condition of the preset's own templates, and reports those that no snapshot needs.
     #[arg(long)]
     pub mutate: bool,
@@ -280,13 +283,7 @@ fn command(preset: &Preset) -> clap::Command {
         new.next_help_heading(format!("Choices of the preset `{}`", preset.name))
             .args(flags)
     });
-    let options = preset.choices.iter().flat_map(|choice| {
-        let none = matches!(choice.kind, Kind::Many).then_some(NONE);
-        let options = choice.options.iter().map(|option| option.name.as_str());
-        options
-            .chain(none)
-            .map(|option| format!("{}={option}", choice.name))
-    });
+    let options = preset.choices.iter().flat_map(Choice::answers);
     let only = PossibleValuesParser::new(options.map(PossibleValue::new));
     command.mut_subcommand("verify", |verify| {
         verify.mut_arg("only", |arg| arg.value_parser(only))

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::choice::{Choice, NO, YES};
+use crate::choice::{Choice, NO, NONE, YES};
 
 /// Pairs of a choice and an option, in the order of the choices: of each choice that applies one option, of a choice of
 /// many any number of them.
@@ -25,6 +25,28 @@ pub fn all_within(choices: &[Choice], limit: usize) -> Option<Vec<Combination>> 
         }
     }
     Some(combinations)
+}
+
+/// Every combination with these options, pairs of a choice and an option; of one choice, with any of those named. `none` of
+/// a choice of many is not an option of it, but that there is none.
+pub fn only(choices: &[Choice], only: &[(&str, &str)]) -> Vec<Combination> {
+    let has = |options: &Combination, choice: &str, option: &str| {
+        let mut of_choice = options.iter().filter(|(name, _)| name == choice);
+        match of_choice.clone().next() {
+            None => option == NONE,
+            Some(_) => of_choice.any(|(_, chosen)| chosen == option),
+        }
+    };
+    let with = |combinations, choice: &Choice| {
+        let name = choice.name.as_str();
+        let named: Vec<_> = only.iter().filter(|(choice, _)| *choice == name).collect();
+        let mut combinations = with_choice(combinations, choice);
+        combinations.retain(|options| {
+            named.is_empty() || named.iter().any(|(_, option)| has(options, name, option))
+        });
+        combinations
+    };
+    choices.iter().fold(vec![Vec::new()], with)
 }
 
 /// These combinations with each alternative of one more choice.

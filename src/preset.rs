@@ -46,15 +46,10 @@ pub struct Preset {
     pub reserved: Reserved,
     /// The commit that it is, if it comes from a git repository.
     pub commit: Option<String>,
+    /// The preset that it extends.
+    pub extended: Option<Box<Preset>>,
     next: Vec<String>,
-    /// What it extends before what extends it; itself last.
-    parts: Vec<Part>,
-}
-
-/// The text of one preset of a chain.
-#[derive(Debug)]
-struct Part {
-    name: String,
+    /// Its own files.
     files: Files,
 }
 
@@ -72,7 +67,7 @@ pub enum Answer<'a> {
 }
 
 /// Names that a preset's own modules, routes and columns already use.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reserved {
     /// Names that the project can't have.
@@ -198,9 +193,17 @@ impl Preset {
         parent: Option<Preset>,
         refuse: &mut Refuse,
     ) -> Result<Preset> {
-        let mut preset = parent.unwrap_or_default();
-        preset.name = manifest.name;
-        preset.description = manifest.description;
+        let mut preset = Preset {
+            name: manifest.name,
+            description: manifest.description,
+            ..Preset::default()
+        };
+        if let Some(extended) = parent {
+            preset.choices.clone_from(&extended.choices);
+            preset.reserved.clone_from(&extended.reserved);
+            preset.next.clone_from(&extended.next);
+            preset.extended = Some(Box::new(extended));
+        }
         for own in &manifest.choices {
             let choice = own.choice.clone();
             let mut choices = preset.choices.iter_mut();
@@ -229,10 +232,7 @@ impl Preset {
             }
         }
         files.retain(|path, _| !strays.contains(path));
-        preset.parts.push(Part {
-            name: preset.name.clone(),
-            files,
-        });
+        preset.files = files;
         Ok(preset)
     }
 
@@ -243,40 +243,35 @@ impl Preset {
 
     /// A file of the preset's own root.
     pub fn file(&self, path: &str) -> Option<&str> {
-        self.parts.last()?.file(path)
+        self.files.get(path).map(|text| &**text)
     }
 
     /// The preset's own files in layers by their whole path, without those of the preset it extends.
     pub fn own_files(&self) -> impl Iterator<Item = (&str, &str)> {
-        let files = self.parts.last().into_iter().flat_map(|part| &part.files);
-        files
+        self.files
+            .iter()
             .map(|(path, text)| (&**path, &**text))
             .filter(|(path, _)| path.contains('/'))
     }
 
     /// Gives an own file another text, and back the one that it had.
     pub fn replace(&mut self, path: &str, text: Cow<'static, str>) -> Option<Cow<'static, str>> {
-        let file = self.parts.last_mut()?.files.get_mut(path)?;
+        let file = self.files.get_mut(path)?;
         Some(std::mem::replace(file, text))
     }
 
     /// The lock table as it is written. That of the preset it extends will do for a preset that adds no dependency.
     pub fn lock_text(&self) -> Option<&str> {
-        for part in self.parts.iter().rev() {
-            if let Some(table) = part.file(LOCK_TABLE) {
-                return Some(table);
-            }
-            if part.adds_dependencies() {
-                break;
-            }
+        match (self.file(LOCK_TABLE), &self.extended) {
+            (None, Some(extended)) if !self.adds_dependencies() => extended.lock_text(),
+            (own, _) => own,
         }
-        None
     }
 
     /// The nearest lock table, which may lack what the preset adds: the versions to start from.
     pub fn pinned_text(&self) -> Option<&str> {
-        let mut parts = self.parts.iter().rev();
-        parts.find_map(|part| part.file(LOCK_TABLE))
+        let extended = || self.extended.as_ref()?.pinned_text();
+        self.file(LOCK_TABLE).or_else(extended)
     }
 
     /// The lock table, if the preset has one.
@@ -287,15 +282,17 @@ impl Preset {
 
     /// What its options cost, as far as that was measured.
     pub fn prices(&self) -> Result<Option<Prices>> {
-        let mut prices: Option<Prices> = None;
-        for text in self.parts.iter().filter_map(|part| part.file(PRICES)) {
-            let own = Prices::parse(text)?;
-            prices = Some(match prices {
-                Some(prices) => own.over(prices),
-                None => own,
-            });
-        }
-        Ok(prices)
+        let extended = match &self.extended {
+            Some(extended) => extended.prices()?,
+            None => None,
+        };
+        let Some(own) = self.file(PRICES).map(Prices::parse).transpose()? else {
+            return Ok(extended);
+        };
+        Ok(Some(match extended {
+            Some(extended) => own.over(extended),
+            None => own,
+        }))
     }
 
     /// A name for a project of this preset.
@@ -400,22 +397,51 @@ impl Preset {
             .iter()
             .map(|(choice, option)| format!("{choice}/{option}"));
         let names: Vec<String> = std::iter::once(BASE.to_owned()).chain(chosen).collect();
-        let of_part = |part| names.iter().map(move |name| self.part_layer(part, name));
-        self.parts.iter().flat_map(of_part).collect()
+        let chain = self.chain().into_iter();
+        chain
+            .flat_map(|preset| names.iter().map(|name| self.layer_of(preset, name)))
+            .collect()
     }
 
     /// The layers of this name, `base` or `CHOICE/OPTION`: one of each preset of the chain.
     pub fn layers_named(&self, name: &str) -> Vec<Layer<'_>> {
-        let of_part = |part| self.part_layer(part, name);
-        self.parts.iter().map(of_part).collect()
+        let chain = self.chain().into_iter();
+        chain.map(|preset| self.layer_of(preset, name)).collect()
     }
 
-    fn part_layer<'p>(&'p self, part: &'p Part, name: &str) -> Layer<'p> {
+    /// What it extends before what extends it; itself last.
+    fn chain(&self) -> Vec<&Preset> {
+        let mut chain = self
+            .extended
+            .as_ref()
+            .map_or_else(Vec::new, |it| it.chain());
+        chain.push(self);
+        chain
+    }
+
+    fn layer_of<'p>(&self, preset: &'p Preset, name: &str) -> Layer<'p> {
         Layer {
-            preset: (self.parts.len() > 1).then_some(part.name.as_str()),
+            preset: self.extended.is_some().then_some(preset.name.as_str()),
             name: name.to_owned(),
-            files: part.layer(name),
+            files: preset.own_layer(name),
         }
+    }
+
+    /// Its own files of a layer by the path that they have in it.
+    fn own_layer(&self, name: &str) -> Vec<(&str, &Cow<'static, str>)> {
+        let prefix = format!("{name}/");
+        self.files
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+            .map_while(|(path, text)| Some((path.strip_prefix(prefix.as_str())?, text)))
+            .collect()
+    }
+
+    /// Whether any layer has something to say in the project's `Cargo.toml`. What, isn't looked at.
+    fn adds_dependencies(&self) -> bool {
+        self.files.keys().any(|path| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            name.trim_start_matches('_').starts_with("Cargo.toml")
+        })
     }
 
     /// A misspelt directory would otherwise be a layer that nobody ever gets.
@@ -437,29 +463,6 @@ impl Preset {
             bail!("`{path}` belongs to no layer: `{second}` is not an option of `{first}`");
         }
         Ok(())
-    }
-}
-
-impl Part {
-    fn file(&self, path: &str) -> Option<&str> {
-        self.files.get(path).map(|text| &**text)
-    }
-
-    /// The files of a layer by the path that they have in it.
-    fn layer(&self, name: &str) -> Vec<(&str, &Cow<'static, str>)> {
-        let prefix = format!("{name}/");
-        self.files
-            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
-            .map_while(|(path, text)| Some((path.strip_prefix(prefix.as_str())?, text)))
-            .collect()
-    }
-
-    /// Whether any layer has something to say in the project's `Cargo.toml`. What, isn't looked at.
-    fn adds_dependencies(&self) -> bool {
-        self.files.keys().any(|path| {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            name.trim_start_matches('_').starts_with("Cargo.toml")
-        })
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a preset gives, small enough to be read in review: the default project in full, and every other option as the
-//! difference that it makes.
+//! difference that it makes. Of a preset that extends another one it is what it makes of that one's projects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +7,17 @@ use anyhow::Result;
 use similar::TextDiff;
 
 use crate::answers::Answers;
-use crate::choice::{Choice, NONE};
+use crate::choice::{Choice, Kind, NONE};
 use crate::combinations::{self, Combination};
 use crate::preset::Preset;
 use crate::tree::Tree;
 
 /// The snapshot of the default project.
-pub const DEFAULT: &str = "default.txt";
+const DEFAULT: &str = "default.txt";
+/// The same where it is the difference to that of the preset that is extended.
+const DEFAULT_DIFFERENCE: &str = "default.diff";
 /// What the others end with.
-pub const DIFFERENCE: &str = ".diff";
+const DIFFERENCE: &str = ".diff";
 
 /// The file that the lock table makes. It is long, and checked by whoever builds with it.
 const LOCK: &str = "Cargo.lock";
@@ -42,6 +44,42 @@ pub struct Project {
     pub answers: Answers,
     /// What else it has that the default project has not, because the choice depends on it.
     around: Combination,
+    /// The nearest project of the preset that is extended.
+    extended: Option<Answers>,
+}
+
+/// A project, and the nearest one of the preset that is extended.
+#[derive(Debug)]
+pub struct Made {
+    tree: Tree,
+    extended: Option<Tree>,
+}
+
+impl Project {
+    /// Makes what its snapshot is made from.
+    pub fn make(
+        &self,
+        preset: &Preset,
+        render: impl Fn(&Preset, &Answers) -> Result<Tree>,
+    ) -> Result<Made> {
+        Ok(Made {
+            tree: render(preset, &self.answers)?,
+            extended: match (&preset.extended, &self.extended) {
+                (Some(extended), Some(answers)) => Some(render(extended, answers)?),
+                _ => None,
+            },
+        })
+    }
+}
+
+/// Whether a file of this name is a snapshot. What is called otherwise is somebody else's.
+pub fn is_snapshot(name: &str) -> bool {
+    is_default(name) || name.ends_with(DIFFERENCE) && name.contains('=')
+}
+
+/// Whether it is that of the default project.
+pub fn is_default(name: &str) -> bool {
+    [DEFAULT, DEFAULT_DIFFERENCE].contains(&name)
 }
 
 /// The choices that are not answered by default, with their options.
@@ -52,11 +90,18 @@ type Changed = Vec<(String, Combination)>;
 pub fn projects(preset: &Preset) -> Result<Vec<Project>> {
     let choices = &preset.choices;
     let default = combination(choices, &Changed::new());
-    let mut projects = vec![Project {
-        name: DEFAULT.to_owned(),
-        answers: preset.sample(&default)?,
-        around: Combination::new(),
-    }];
+    let project = |name: String, answers: Answers, around: Combination| Project {
+        extended: preset.extended.as_ref().map(|it| nearest(it, &answers)),
+        name,
+        answers,
+        around,
+    };
+    let name = match preset.extended {
+        None => DEFAULT,
+        Some(_) => DEFAULT_DIFFERENCE,
+    };
+    let answers = preset.sample(&default)?;
+    let mut projects = vec![project(name.to_owned(), answers, Combination::new())];
     let mut seen = BTreeSet::from([default]);
     for choice in choices {
         let Some(changed) = where_it_applies(choices, choice) else {
@@ -67,11 +112,8 @@ pub fn projects(preset: &Preset) -> Result<Vec<Project>> {
             .flat_map(|(_, options)| options.clone())
             .collect();
         let mut add = |option: &str, answers| {
-            projects.push(Project {
-                name: format!("{}={option}{DIFFERENCE}", choice.name),
-                answers,
-                around: around.clone(),
-            });
+            let name = format!("{}={option}{DIFFERENCE}", choice.name);
+            projects.push(project(name, answers, around.clone()));
         };
         if choice.is_text() {
             for (option, text) in other_texts(choice) {
@@ -98,20 +140,51 @@ pub fn projects(preset: &Preset) -> Result<Vec<Project>> {
     Ok(projects)
 }
 
-/// The snapshots by their names, of projects with their trees, the default one first.
-pub fn texts(projects: &[Project], trees: &[Tree]) -> Result<BTreeMap<String, String>> {
+/// The snapshots by their names, of projects with what was made of them, the default one first.
+pub fn texts(projects: &[Project], made: &[Made]) -> Result<BTreeMap<String, String>> {
     let mut texts = BTreeMap::new();
-    let Some(default) = trees.first() else {
+    let all: Vec<_> = projects.iter().zip(made).collect();
+    let Some(&(default, default_made)) = all.first() else {
         return Ok(texts);
     };
-    for (index, (project, tree)) in projects.iter().zip(trees).enumerate() {
-        let text = match index {
-            0 => without_lock(tree)?.to_string(),
-            _ => format!("{}{}", with(&project.around), difference(default, tree)),
+    for (index, (project, made)) in all.into_iter().enumerate() {
+        let text = match (index, &made.extended) {
+            (0, None) => without_lock(&made.tree)?.to_string(),
+            (0, Some(extended)) => difference(extended, &made.tree),
+            // An option of the preset that is extended, which is that one's to show.
+            (_, Some(extended)) if project.extended != default.extended => {
+                match beyond(default_made, extended, &made.tree) {
+                    // There is nothing to review.
+                    text if text.is_empty() => continue,
+                    text => text,
+                }
+            }
+            _ => difference(&default_made.tree, &made.tree),
         };
-        texts.insert(project.name.clone(), text);
+        texts.insert(
+            project.name.clone(),
+            format!("{}{text}", with(&project.around)),
+        );
     }
     Ok(texts)
+}
+
+/// What becomes of a project of the preset that is extended, as far as that is not what becomes of the default one.
+fn beyond(default: &Made, extended: &Tree, tree: &Tree) -> String {
+    let usual = default.extended.as_ref();
+    let usual = usual.map_or_else(BTreeMap::new, |it| differences(it, &default.tree));
+    let own = differences(extended, tree);
+    let mut text = String::new();
+    for path in usual.keys().chain(own.keys()).collect::<BTreeSet<_>>() {
+        match (usual.get(path), own.get(path)) {
+            (usual, Some(own)) if usual != Some(own) => text.push_str(own),
+            (Some(_), None) if tree.get(path).is_some() => {
+                text.push_str(&format!("=== {path} is as it was\n"));
+            }
+            _ => {}
+        }
+    }
+    text
 }
 
 /// A tree without its lock file.
@@ -123,25 +196,30 @@ pub fn without_lock(tree: &Tree) -> Result<Tree> {
     Ok(rest)
 }
 
-/// What one project has that another has not, file by file.
+/// What one project has that another has not.
 pub fn difference(from: &Tree, to: &Tree) -> String {
+    differences(from, to).into_values().collect()
+}
+
+/// The same file by file.
+fn differences<'t>(from: &'t Tree, to: &'t Tree) -> BTreeMap<&'t str, String> {
     let paths = from.iter().chain(to.iter()).map(|(path, _)| path);
-    let paths: BTreeSet<&str> = paths.filter(|path| *path != LOCK).collect();
-    let mut difference = String::new();
-    for path in paths {
-        match (from.get(path), to.get(path)) {
-            (Some(old), Some(new)) => difference.push_str(&unified(path, old, new)),
-            (Some(_), None) => difference.push_str(&format!("--- {path} is not there\n")),
-            (None, Some(new)) => {
-                difference.push_str(&format!("+++ {path}\n{new}"));
-                if !new.is_empty() && !new.ends_with('\n') {
-                    difference.push_str("\n\\ No newline at end of file\n");
-                }
-            }
-            (None, None) => {}
+    let mut differences = BTreeMap::new();
+    for path in paths.filter(|path| *path != LOCK) {
+        let difference = match (from.get(path), to.get(path)) {
+            (Some(old), Some(new)) => unified(path, old, new),
+            (Some(_), None) => format!("--- {path} is not there\n"),
+            (None, Some(new)) => match new.is_empty() || new.ends_with('\n') {
+                true => format!("+++ {path}\n{new}"),
+                false => format!("+++ {path}\n{new}\n\\ No newline at end of file\n"),
+            },
+            (None, None) => continue,
+        };
+        if !difference.is_empty() {
+            differences.insert(path, difference);
         }
     }
-    difference
+    differences
 }
 
 /// The unified difference of two texts; nothing if they are the same.
@@ -169,6 +247,41 @@ fn called(options: &[(String, String)]) -> String {
         [] => NONE.to_owned(),
         [(_, option)] => option.clone(),
         _ => "all-together".to_owned(),
+    }
+}
+
+/// The answers of a project of the preset that is extended which a project is nearest to: the same where that has them,
+/// and otherwise its defaults.
+fn nearest(extended: &Preset, answers: &Answers) -> Answers {
+    let (mut options, mut texts) = (Combination::new(), Vec::new());
+    for choice in &extended.choices {
+        if !choice.applies(&options) {
+            continue;
+        }
+        let default = || choice.default.iter();
+        if choice.is_text() {
+            let mut given = answers.texts.iter();
+            let given = given.find(|(name, _)| *name == choice.name);
+            let given = given.map(|(_, text)| text);
+            let given = given.filter(|text| choice.check_text(text).is_ok());
+            let text = given.or_else(|| default().next());
+            texts.extend(text.map(|text| (choice.name.clone(), text.clone())));
+            continue;
+        }
+        let given = answers.options.iter();
+        let given =
+            given.filter(|(name, option)| *name == choice.name && choice.option(option).is_some());
+        let given: Combination = given.cloned().collect();
+        match given.is_empty() && !matches!(choice.kind, Kind::Many) {
+            true => options.extend(default().map(|it| (choice.name.clone(), it.clone()))),
+            false => options.extend(given),
+        }
+    }
+    Answers {
+        name: answers.name.clone(),
+        options,
+        texts,
+        resources: answers.resources.clone(),
     }
 }
 

@@ -110,14 +110,8 @@ fn it_makes_a_preset_that_extends_another_one() {
     acme/README.md
     acme/notice/yes/NOTICE.md.jinja
     acme/preset.toml
-    acme/snapshots/cache=none.diff
-    acme/snapshots/cache=redis.diff
-    acme/snapshots/database=mysql.diff
-    acme/snapshots/database=postgres.diff
-    acme/snapshots/default.txt
+    acme/snapshots/default.diff
     acme/snapshots/notice=yes.diff
-    acme/snapshots/observability=logs.diff
-    acme/snapshots/observability=opentelemetry.diff
     ");
     insta::assert_snapshot!(test.read("acme/preset.toml"), @r#"
     # What this preset is and what it asks, on top of the preset that it extends.

@@ -362,7 +362,7 @@ fn a_preset_that_extends_another_one_is_tested_as_users_get_it() {
     test.write("street/preset.toml", manifest);
     test.write(
         "street/base/street.txt.jinja",
-        "{% if paper %}{{ name }}{% endif %}\n",
+        "{% if paper %}{{ name }}\n{% endif %}",
     );
     // A mutant of the other one would survive.
     test.write("house/base/none.txt.jinja", "{% if paper %}{% endif %}\n");
@@ -372,10 +372,10 @@ fn a_preset_that_extends_another_one_is_tested_as_users_get_it() {
     let seen = test.run(&args);
     assert_eq!(seen.code, Some(0), "{seen}");
     assert!(seen.stderr.contains("\n1 mutant: 0 survived\n"), "{seen}");
-    let default = test.read("street/snapshots/default.txt");
-    for path in ["==> letter.yaml\n", "==> street.txt\n"] {
-        assert!(default.contains(path), "{default}");
-    }
+    assert_eq!(
+        test.read("street/snapshots/default.diff"),
+        "+++ street.txt\nthings-api\n"
+    );
     assert!(!test.dir().join("house/snapshots").exists());
 }
 
@@ -475,6 +475,129 @@ fn beyond_64_combinations_it_is_pairs() {
         assert!(seen.stderr.contains(said), "{seen}");
         assert_eq!(json(&seen)["selection"], selection);
     }
+}
+
+#[test]
+fn only_the_combinations_that_are_asked_for_are_compiled() {
+    let test = accepted(house(&[]));
+    let seen = rendered(&test, &["--only", "paper=lined", "ink=none,ink=blue"]);
+    insta::assert_snapshot!(seen.stdout, @"
+    | combination           | crates |  time | warnings | result |
+    | --------------------- | -----: | ----: | -------: | ------ |
+    | lined+seal            |        | 0.0 s |        0 | passed |
+    | lined+seal+blue       |        | 0.0 s |        0 | passed |
+    | lined+seal+black+blue |        | 0.0 s |        0 | passed |
+    | lined                 |        | 0.0 s |        0 | passed |
+    | lined+blue            |        | 0.0 s |        0 | passed |
+    | lined+black+blue      |        | 0.0 s |        0 | passed |
+    ");
+    let seen = rendered(&test, &["--only=paper=lined,seal=yes", "--format", "json"]);
+    let report = json(&seen);
+    assert_eq!(report["selection"], "only");
+    assert_eq!(report["combinations"].as_array().unwrap().len(), 4);
+    // The conditions are those of the preset, whatever is compiled of it.
+    let seen = rendered(&test, &["--only", "paper=plain", "--mutate"]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    assert_seen!(rendered(&test, &["--only", "paper=lines"]), @"
+    exit 2
+    --- stderr
+    error: `--only` has no option `paper=lines`, it has `paper=plain`, `paper=lined`, `seal=yes`, `seal=no`, `ink=black`, `ink=blue`, `ink=none`
+    ");
+    assert_seen!(rendered(&test, &["--only", "paper=plain", "seal=yes"]), @"
+    exit 2
+    --- stderr
+    error: no combination has `paper=plain`, `seal=yes`
+    help: a choice that depends on another one is asked only with that
+    ");
+    assert_seen!(test.run(&["verify", "--preset", "house", "--only", "paper=plain", "seal=yes"]), @"
+    exit 2
+    --- stderr
+    error: no combination has `paper=plain`, `seal=yes`
+    help: a choice that depends on another one is asked only with that
+    ");
+}
+
+#[test]
+fn the_snapshots_of_a_preset_that_extends_another_one_are_what_it_makes_of_that() {
+    let test = accepted(house(&[]));
+    let manifest = r#"
+name = "flat"
+description = "Ours"
+extends = "../house"
+[[choice]]
+name = "paper"
+prompt = "Which paper?"
+default = "lined"
+[[choice.option]]
+name = "plain"
+help = "white"
+[[choice.option]]
+name = "lined"
+help = "with lines"
+[[choice.option]]
+name = "squared"
+help = "for sums"
+[[choice]]
+name = "stamp"
+prompt = "With a stamp?"
+kind = "flag"
+"#;
+    test.write("flat/preset.toml", manifest)
+        .write("flat/base/_header.rs", "// Ours\n")
+        .write(
+            "flat/base/src/lib.rs.jinja",
+            "//% if paper == \"plain\"\nmod plain;\n//% endif\n",
+        )
+        .write("flat/paper/squared/src/sums.rs", "mod sums;\n")
+        .write("flat/stamp/yes/letter.yaml", "stamp: 1\n");
+    let args = ["preset", "test", "flat", "--accept", "--level", "render"];
+    let seen = test.run(&args);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    let paths = test.paths();
+    let names = paths
+        .iter()
+        .filter_map(|path| path.strip_prefix("flat/snapshots/"));
+    let texts = names.filter(|name| !name.is_empty()).map(|name| {
+        let text = test.read(&format!("flat/snapshots/{name}"));
+        format!("# {name}\n{text}")
+    });
+    insta::assert_snapshot!(texts.collect::<String>(), @r#"
+    # default.diff
+    +++ src/lib.rs
+    // Ours
+    --- src/main.rs
+    +++ src/main.rs
+    @@ -1 +1,2 @@
+    +// Ours
+     fn main() {}
+    # paper=plain.diff
+    +++ src/lib.rs
+    // Ours
+    mod plain;
+    # paper=squared.diff
+    +++ src/sums.rs
+    // Ours
+    mod sums;
+    # stamp=yes.diff
+    --- letter.yaml
+    +++ letter.yaml
+    @@ -1,3 +1 @@
+    -by: "Ann"
+    -lines: 12
+    -inks: none
+    +stamp: 1
+    "#);
+
+    // What changes in the other one, and nothing of which is its own, is that one's to tell.
+    test.write(
+        "house/base/Cargo.toml.jinja",
+        &CARGO.1.replace("0.1", "0.2"),
+    );
+    let seen = test.run(&["preset", "test", "flat", "--level", "render"]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    test.write("flat/base/_header.rs", "// Theirs\n");
+    let seen = test.run(&["preset", "test", "flat", "--level", "render"]);
+    assert_eq!(seen.code, Some(1), "{seen}");
 }
 
 #[test]

@@ -5,23 +5,23 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use etcetera::BaseStrategy;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::choice::NONE;
 use crate::cli::{Format, Verify};
 use crate::combinations::{self, Combination};
 use crate::interrupt;
 use crate::preset::Preset;
+use crate::refusal::{Refusal, list};
 use crate::report::{options_json, print_json};
 use crate::verify::{Outcome, Verified, Verifier};
 
 /// Verifies what was asked for.
 pub fn run(args: &Verify, preset: &Preset) -> Result<()> {
     interrupt::watch()?;
-    let selected = selected(args, preset);
+    let selected = selected(args, preset)?;
     let verifier = Verifier {
         preset,
         preset_name: &args.preset,
@@ -121,31 +121,27 @@ impl Results {
 }
 
 /// The combinations that the flags ask for: all of them, where none asks for less.
-fn selected(args: &Verify, preset: &Preset) -> Vec<Combination> {
+fn selected(args: &Verify, preset: &Preset) -> Result<Vec<Combination>> {
     if args.selection.pairs {
-        return combinations::pairs(&preset.choices);
+        return Ok(combinations::pairs(&preset.choices));
     }
-    let only: Vec<_> = args
-        .selection
-        .only
+    let only = args.selection.only.iter();
+    only_with(preset, &only.map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The combinations with these options, each as `CHOICE=OPTION`.
+pub(super) fn only_with(preset: &Preset, only: &[&str]) -> Result<Vec<Combination>> {
+    let pairs: Vec<_> = only
         .iter()
         .filter_map(|only| only.split_once('='))
         .collect();
-    // `none` of a choice of many is not an option of it, but that there is none.
-    let has = |options: &Combination, choice: &str, option: &str| {
-        let mut of_choice = options.iter().filter(|(name, _)| name == choice);
-        match of_choice.clone().next() {
-            None => option == NONE,
-            Some(_) => of_choice.any(|(_, chosen)| chosen == option),
-        }
-    };
-    let is_meant = |options: &Combination, choice: &str| {
-        let mut of_choice = only.iter().filter(|(name, _)| *name == choice);
-        of_choice.any(|(_, option)| has(options, choice, option))
-    };
-    let mut selected = combinations::all(&preset.choices);
-    selected.retain(|options| only.iter().all(|(choice, _)| is_meant(options, choice)));
-    selected
+    let selected = combinations::only(&preset.choices, &pairs);
+    ensure!(
+        !selected.is_empty(),
+        Refusal::new(format!("no combination has {}", list(only)))
+            .help("a choice that depends on another one is asked only with that")
+    );
+    Ok(selected)
 }
 
 /// Where to compile. If nobody says, what is there is compiled already the next time.

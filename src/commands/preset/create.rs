@@ -165,9 +165,9 @@ fn open(name: &str, extends: Option<&str>, written: &Path) -> Result<Preset> {
 /// The first snapshots, from which `preset test` tells what a change does.
 fn snapshots(preset: &Preset) -> Result<BTreeMap<String, String>> {
     let projects = snapshots::projects(preset)?;
-    let trees = projects
+    let made = projects
         .iter()
-        .map(|project| watchdog::render(preset, &project.answers))
-        .collect::<Result<Vec<Tree>>>()?;
-    snapshots::texts(&projects, &trees)
+        .map(|project| project.make(preset, watchdog::render))
+        .collect::<Result<Vec<_>>>()?;
+    snapshots::texts(&projects, &made)
 }

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::answers::Answers;
+use crate::choice::Choice;
 use crate::cli::{Format, PresetTest};
 use crate::combinations::{self, Combination};
-use crate::commands::verify::{Results, build_dir};
+use crate::commands::verify::{Results, build_dir, only_with};
 use crate::interrupt;
 use crate::mutants::{self, Mutant};
 use crate::preset::{Preset, SNAPSHOTS};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, list};
 use crate::report::print_json;
 use crate::snapshots;
 use crate::source;
@@ -37,13 +38,13 @@ pub fn test(args: &PresetTest) -> Result<()> {
         .context("the path of the preset is not UTF-8")?;
     let mut preset = source::load(preset_name)?;
     let build_dir = build_dir(args.build_dir.as_deref())?;
-    let (selected, which) = selected(&preset);
+    let (selected, which) = selected(&preset, &args.only)?;
 
     let snapshots = Snapshots::of(&preset, &directory.join(SNAPSHOTS), args.accept)?;
     snapshots.tell();
     // What can't be rendered has no conditions that anything could notice.
     let mutants = match args.mutate && !snapshots.is_broken {
-        true => Some(Mutants::of(&mut preset, &selected)?),
+        true => Some(Mutants::of(&mut preset)?),
         false => None,
     };
     if let Some(mutants) = &mutants {
@@ -98,10 +99,31 @@ fn directory(directory: &Path) -> Result<PathBuf> {
 }
 
 /// The combinations to test, and which they are.
-fn selected(preset: &Preset) -> (Vec<Combination>, &'static str) {
-    match combinations::all_within(&preset.choices, MAX_COMBINATIONS) {
-        Some(all) => (all, "all"),
-        None => (combinations::pairs(&preset.choices), "pairs"),
+fn selected(preset: &Preset, only: &[String]) -> Result<(Vec<Combination>, &'static str)> {
+    if !only.is_empty() {
+        for option in only {
+            check_option(preset, option)?;
+        }
+        let only: Vec<&str> = only.iter().map(String::as_str).collect();
+        return Ok((only_with(preset, &only)?, "only"));
+    }
+    Ok(
+        match combinations::all_within(&preset.choices, MAX_COMBINATIONS) {
+            Some(all) => (all, "all"),
+            None => (combinations::pairs(&preset.choices), "pairs"),
+        },
+    )
+}
+
+/// Whether the preset has this `CHOICE=OPTION`.
+fn check_option(preset: &Preset, option: &str) -> Result<(), Refusal> {
+    let known: Vec<String> = preset.choices.iter().flat_map(Choice::answers).collect();
+    match known.iter().any(|known| known == option) {
+        true => Ok(()),
+        false => Err(Refusal::new(format!(
+            "`--only` has no option `{option}`, it has {}",
+            list(&known)
+        ))),
     }
 }
 
@@ -109,6 +131,8 @@ fn described(selected: &[Combination], which: &str) -> String {
     match (which, selected.len()) {
         ("all", 1) => "the one combination:".to_owned(),
         ("all", count) => format!("all {count} combinations:"),
+        ("only", 1) => "1 combination:".to_owned(),
+        ("only", count) => format!("{count} combinations:"),
         (_, count) => format!(
             "{count} of more than {MAX_COMBINATIONS} combinations, with every two options together in one of them:"
         ),
@@ -135,10 +159,10 @@ impl Snapshots {
     /// Compares those in a directory with what the preset gives now, or brings the directory up to date.
     fn of(preset: &Preset, directory: &Path, accept: bool) -> Result<Snapshots> {
         let projects = snapshots::projects(preset)?;
-        let mut trees = Vec::new();
+        let mut all_made = Vec::new();
         for project in &projects {
-            match watchdog::render(preset, &project.answers) {
-                Ok(tree) => trees.push(tree),
+            match project.make(preset, watchdog::render) {
+                Ok(made) => all_made.push(made),
                 // Nothing is accepted, and what differs can't be known.
                 Err(error) => {
                     let reason = format!("it can't be made: {error:#}");
@@ -149,7 +173,7 @@ impl Snapshots {
                 }
             }
         }
-        let now = snapshots::texts(&projects, &trees)?;
+        let now = snapshots::texts(&projects, &all_made)?;
         let kept = kept(directory)?;
         let names: BTreeSet<&String> = now.keys().chain(kept.keys()).collect();
         let standing = |name: &String| match (kept.get(name), now.get(name)) {
@@ -169,7 +193,7 @@ impl Snapshots {
             ),
         };
         let mut names: Vec<&String> = names.into_iter().collect();
-        names.sort_by_key(|name| *name != snapshots::DEFAULT);
+        names.sort_by_key(|name| !snapshots::is_default(name));
         let standings = names.into_iter().map(|name| (name.clone(), standing(name)));
         let snapshots = Snapshots {
             standings: standings.collect(),
@@ -260,7 +284,7 @@ impl Snapshots {
     }
 }
 
-/// The snapshots in a directory. What is called otherwise is somebody else's.
+/// The snapshots in a directory.
 fn kept(directory: &Path) -> Result<BTreeMap<String, String>> {
     let mut kept = BTreeMap::new();
     let entries = match fs_err::read_dir(directory) {
@@ -272,9 +296,7 @@ fn kept(directory: &Path) -> Result<BTreeMap<String, String>> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        let is_snapshot = name == snapshots::DEFAULT
-            || name.ends_with(snapshots::DIFFERENCE) && name.contains('=');
-        if is_snapshot && entry.file_type()?.is_file() {
+        if snapshots::is_snapshot(&name) && entry.file_type()?.is_file() {
             let text = fs_err::read(entry.path())?;
             kept.insert(name, String::from_utf8_lossy(&text).into_owned());
         }
@@ -302,7 +324,7 @@ struct Mutants {
 }
 
 impl Mutants {
-    fn of(preset: &mut Preset, selected: &[Combination]) -> Result<Mutants> {
+    fn of(preset: &mut Preset) -> Result<Mutants> {
         let projects = rendered(
             preset,
             snapshots::projects(preset)?
@@ -319,7 +341,8 @@ impl Mutants {
                 continue;
             }
             if others.is_none() {
-                let answers = selected.iter().map(|options| {
+                let (every, _) = selected(preset, &[])?;
+                let answers = every.iter().map(|options| {
                     let answers = preset.sample(options)?;
                     Ok((combinations::name(options), answers))
                 });
