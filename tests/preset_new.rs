@@ -91,6 +91,57 @@ fn it_passes_check_and_test_as_it_stands() {
     }
 }
 
+/// What the workflow of a preset runs on a push, without what gets the program.
+#[cfg(unix)]
+fn steps(workflow: &str) -> Vec<String> {
+    let runs = workflow.lines().filter_map(|line| line.split_once("run: "));
+    let runs = runs.filter(|(_, run)| !run.starts_with("cargo install"));
+    let on_a_push = |run: &str| match (run.split_once("${{"), run.split_once("}}")) {
+        (Some((before, expression)), Some((_, after))) => {
+            assert!(expression.contains("|| '--pairs' }}"), "{run}");
+            format!("{before}--pairs{after}")
+        }
+        _ => run.to_owned(),
+    };
+    runs.map(|(_, run)| on_a_push(run)).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn its_workflow_passes_on_a_clean_clone() {
+    for (extends, is_compiled) in [(&[][..], true), (&["--extends", "axum"], false)] {
+        let test = Test::new();
+        test.run(&[&["preset", "new", "acme"], extends].concat());
+        let workflow = test.read("acme/.github/workflows/verify.yml");
+        let steps = steps(&workflow).into_iter();
+        // With all combinations of `axum` that is for those who have an hour.
+        let steps = steps.filter(|step| is_compiled || !step.contains(" verify "));
+        let steps: Vec<_> = steps
+            .filter(|step| is_compiled || !step.contains("table.md"))
+            .collect();
+        assert!(steps.len() >= 2, "{steps:?}");
+        let mut script = "set -euo pipefail\n\
+            git -C acme init --quiet && git -C acme add --all\n\
+            git -C acme commit --quiet --message 'Begin'\n\
+            git clone --quiet acme clone && rm -r acme && cd clone\n"
+            .to_owned();
+        script.push_str(&steps.join("\n"));
+        let program = Path::new(env!("CARGO_BIN_EXE_scaffold")).parent().unwrap();
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("bash");
+        test.at_home(shell.args(["-c", &script]));
+        shell
+            .envs(support::cargo_home())
+            .env("PATH", path)
+            .env("GITHUB_STEP_SUMMARY", test.dir().join("summary.md"));
+        let seen = test.see(&mut shell);
+        assert_eq!(seen.code, Some(0), "{steps:?}\n{seen}");
+        if is_compiled {
+            assert_eq!(test.read("summary.md").matches("| passed |").count(), 2);
+        }
+    }
+}
+
 #[test]
 fn it_makes_a_preset_that_extends_another_one() {
     let test = Test::new();
