@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::slice;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::answers::SAMPLE;
@@ -15,6 +15,9 @@ use crate::preset::{LOCK_TABLE, Preset};
 use crate::prices::{PRICES, Price, Prices};
 use crate::{disk, source, watchdog};
 
+/// Sets of options that are looked at for a lock table, of which each is a second or two of cargo's, unless it adds nothing.
+const MAX_SETS: usize = 4_096;
+
 /// Makes the lock table of the preset in `directory`. A version that it holds already moves only for `update`.
 pub fn lock(directory: &Path, update: bool) -> Result<()> {
     let preset = load(directory)?;
@@ -23,11 +26,7 @@ pub fn lock(directory: &Path, update: bool) -> Result<()> {
     let everything = preset.sample(&everything)?;
     let of_all = manifest(&preset, &everything.options)?;
     // All of them before anything is begun that a template could cut off.
-    let subsets = subsets(&preset).into_iter().map(|options| {
-        let manifest = manifest(&preset, &options)?;
-        Ok((options, manifest))
-    });
-    let subsets: Vec<_> = subsets.collect::<Result<_>>()?;
+    let sets = distinct(&preset, subsets(&preset)?)?;
 
     let all = Stub::new(&of_all)?;
     // Without a table of its own it starts from that of the preset it extends.
@@ -39,7 +38,7 @@ pub fn lock(directory: &Path, update: bool) -> Result<()> {
     };
 
     let mut locks = Vec::new();
-    for (options, manifest) in subsets {
+    for (options, manifest) in sets {
         let lock = Stub::new(&manifest)?.prune(&superset)?;
         locks.push(Resolved {
             options: options.into_iter().collect(),
@@ -114,8 +113,23 @@ fn named_options(choice: &Choice) -> impl Iterator<Item = Chosen> {
     named.map(|option| (choice.name.clone(), option.name.clone()))
 }
 
+/// The sets, with their manifests, without those whose manifest some of their options have already.
+fn distinct(preset: &Preset, sets: Vec<Vec<Chosen>>) -> Result<Vec<(Vec<Chosen>, String)>> {
+    let mut distinct: Vec<(Vec<Chosen>, String)> = Vec::new();
+    for options in sets {
+        let manifest = manifest(preset, &options)?;
+        let is_known = distinct.iter().any(|(smaller, known)| {
+            *known == manifest && smaller.iter().all(|option| options.contains(option))
+        });
+        if !is_known {
+            distinct.push((options, manifest));
+        }
+    }
+    Ok(distinct)
+}
+
 /// Every set of options that has at most one of each choice, or any of a choice of many, the smallest sets first.
-fn subsets(preset: &Preset) -> Vec<Vec<Chosen>> {
+fn subsets(preset: &Preset) -> Result<Vec<Vec<Chosen>>> {
     let mut subsets: Vec<Vec<Chosen>> = vec![Vec::new()];
     for choice in &preset.choices {
         let of_others = subsets.clone();
@@ -129,10 +143,14 @@ fn subsets(preset: &Preset) -> Vec<Vec<Chosen>> {
                 .map(|subset| [subset.as_slice(), slice::from_ref(&option)].concat());
             let with: Vec<_> = with.collect();
             subsets.extend(with);
+            ensure!(
+                subsets.len() <= MAX_SETS,
+                "the preset has more than {MAX_SETS} sets of options to lock"
+            );
         }
     }
     subsets.sort_by_key(Vec::len);
-    subsets
+    Ok(subsets)
 }
 
 /// The cheapest option of each choice; none where there may be none.
