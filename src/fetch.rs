@@ -29,8 +29,14 @@ const LOOK: Duration = Duration::from_millis(5);
 const HEARSAY: Duration = Duration::from_millis(100);
 /// How long git gets to end what it started.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long what git writes is left alone before it is measured again.
+const MEASURE: Duration = Duration::from_millis(50);
+/// How long one git may take, with the password that it may ask for.
+const MAX_TIME: Duration = Duration::from_mins(5);
 /// Bytes that a list of refs or of files may have.
 const MAX_LIST: u64 = 4 * 1024 * 1024;
+/// Bytes that a commit may have as it comes, packed: what is the preset's own and what its repository keeps beside it.
+const MAX_DOWNLOAD: u64 = 64 * 1024 * 1024;
 /// What would make git work on another repository, or make a new one look otherwise.
 const ELSEWHERE: &[&str] = &[
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -45,12 +51,14 @@ const ELSEWHERE: &[&str] = &[
     "GIT_WORK_TREE",
 ];
 /// Where the user's configuration would start something: hooks, a file system monitor, submodules, a gc that outlives
-/// its git. A server that says nothing for half a minute is given up.
+/// its git. A web server that says nothing for half a minute is given up. What comes is one file that grows, and not
+/// unpacked and packed again before it gets to the disk.
 const CONFIGURATION: &[&str] = &[
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
+    "fetch.unpackLimit=1",
     "fetch.writeCommitGraph=false",
     "transfer.bundleURI=false",
     "gc.auto=0",
@@ -145,7 +153,7 @@ impl<'a> Cache<'a> {
         if io::stderr().is_terminal() {
             eprintln!("asking `{url}` for the preset");
         }
-        let listed = match run(git, Vec::new(), MAX_LIST)? {
+        let listed = match run(git, Vec::new(), &Bounds::default())? {
             Ok(listed) => String::from_utf8_lossy(&listed).into_owned(),
             Err(reason) => return Ok(Err(reason)),
         };
@@ -196,22 +204,26 @@ impl<'a> Cache<'a> {
         if object.len() == 64 {
             init.arg("--object-format=sha256");
         }
-        run(init.arg("--").arg(fetching.path()), Vec::new(), MAX_LIST)?.map_err(failed)?;
+        init.arg("--").arg(fetching.path());
+        run(init, Vec::new(), &Bounds::default())?.map_err(failed)?;
 
         let mut fetch = git_in(fetching.path());
         fetch.args(["fetch", "--quiet", "--depth=1", "--no-tags"]);
         fetch.args(["--no-recurse-submodules", "--no-write-fetch-head"]);
         fetch.args(["--", url, &format!("+{reference}:{FETCHED}")]);
-        run(fetch, Vec::new(), MAX_LIST)?.map_err(failed)?;
+        let bounds = Bounds {
+            written: Some((fetching.path(), MAX_DOWNLOAD)),
+            ..Bounds::default()
+        };
+        run(fetch, Vec::new(), &bounds)
+            .with_context(|| format!("the preset can't be fetched from `{url}`"))?
+            .map_err(failed)?;
 
         let mut resolve = git_in(fetching.path());
         resolve.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]);
-        let commit = run(
-            resolve.arg(format!("{FETCHED}^{{commit}}")),
-            Vec::new(),
-            MAX_LIST,
-        )?
-        .map_err(|_| Refusal::new(format!("`{reference}` of `{url}` is not a commit")))?;
+        resolve.arg(format!("{FETCHED}^{{commit}}"));
+        let commit = run(resolve, Vec::new(), &Bounds::default())?
+            .map_err(|_| Refusal::new(format!("`{reference}` of `{url}` is not a commit")))?;
         let commit = String::from_utf8_lossy(&commit).trim().to_owned();
         ensure!(
             is_object_name(&commit),
@@ -271,7 +283,7 @@ fn read(repository: &Path, commit: &str, address: &Address) -> Result<Files> {
         "--end-of-options",
         commit,
     ]);
-    let listed = run(list, Vec::new(), MAX_LIST)?.map_err(failed)?;
+    let listed = run(list, Vec::new(), &Bounds::default())?.map_err(failed)?;
 
     let mut incoming = Incoming::new(&shown);
     let (mut blobs, mut request, mut room) = (Vec::new(), Vec::new(), 0);
@@ -309,7 +321,11 @@ fn read(repository: &Path, commit: &str, address: &Address) -> Result<Files> {
 
     let mut cat = git_in(repository);
     cat.args(["cat-file", "--batch"]);
-    let bytes = run(cat, request, room)?.map_err(failed)?;
+    let bounds = Bounds {
+        printed: room,
+        ..Bounds::default()
+    };
+    let bytes = run(cat, request, &bounds)?.map_err(failed)?;
     let mut rest = bytes.as_slice();
     for (path, size) in blobs {
         let end_of_line = rest.iter().position(|byte| *byte == b'\n');
@@ -357,15 +373,50 @@ fn git(directory: &Path) -> Command {
     git
 }
 
-/// Runs git to its end, or to the next signal, and answers what it prints, which has a limit. The inner error is what it
-/// says of a failure.
+/// What one git may take.
+struct Bounds<'a> {
+    /// Bytes that it prints.
+    printed: u64,
+    /// How long it runs.
+    time: Duration,
+    /// A directory that it writes to, and bytes in there.
+    written: Option<(&'a Path, u64)>,
+}
+
+impl Default for Bounds<'_> {
+    fn default() -> Self {
+        Bounds {
+            printed: MAX_LIST,
+            time: MAX_TIME,
+            written: None,
+        }
+    }
+}
+
+impl Bounds<'_> {
+    /// Fails if more is written than may be.
+    fn measure(&self) -> Result<()> {
+        let Some((directory, limit)) = self.written else {
+            return Ok(());
+        };
+        // What is gone since it was listed, or can't be read, has no size.
+        let files = walkdir::WalkDir::new(directory).into_iter().flatten();
+        let sizes = files.filter_map(|entry| Some(entry.metadata().ok()?.len()));
+        ensure!(
+            sizes.sum::<u64>() <= limit,
+            "it is larger than {limit} bytes, without its history\nhelp: a preset is text; keep what is large in another repository"
+        );
+        Ok(())
+    }
+}
+
+/// Runs git to its end, to its bounds, or to the next signal, and answers what it prints. The inner error is the reason
+/// of a failure, in one line.
 fn run(
-    mut command: impl std::borrow::BorrowMut<Command>,
+    mut command: Command,
     input: Vec<u8>,
-    limit: u64,
+    bounds: &Bounds<'_>,
 ) -> Result<Result<Vec<u8>, String>> {
-    let command = command.borrow_mut();
-    // It stays in the program's own group, which a terminal lets ask for a password.
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -379,16 +430,29 @@ fn run(
     };
     // All three at once: git waits for whoever leaves a pipe full.
     let (stdin, stdout, stderr) = (git.stdin.take(), git.stdout.take(), git.stderr.take());
+    let limit = bounds.printed;
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
     let printed = thread::spawn(move || read_some(stdout, limit + 1));
     let said = thread::spawn(move || read_some(stderr, MAX_LIST));
+    let started = Instant::now();
+    let mut measured = started;
     let status = loop {
         if let Some(status) = git.try_wait()? {
             break status;
         }
-        if let Err(interrupted) = interrupt::check() {
+        let mut checked = interrupt::check().map_err(Into::into);
+        if checked.is_ok() && measured.elapsed() >= MEASURE {
+            checked = bounds.measure();
+            measured = Instant::now();
+        }
+        if let Err(error) = checked {
             end(&mut git)?;
-            return Err(interrupted.into());
+            return Err(error);
+        }
+        if started.elapsed() >= bounds.time {
+            end(&mut git)?;
+            let seconds = bounds.time.as_secs_f32();
+            return Ok(Err(format!("`git` took longer than {seconds} seconds")));
         }
         thread::sleep(LOOK);
     };
@@ -397,6 +461,7 @@ fn run(
         thread::sleep(HEARSAY);
     }
     interrupt::check()?;
+    bounds.measure()?;
     let printed = printed.join().unwrap_or_else(|_| Ok(Vec::new()))?;
     if printed.len() as u64 > limit {
         bail!("`git` lists more than {limit} bytes: this is no preset");
@@ -442,4 +507,64 @@ fn end(git: &mut Child) -> io::Result<()> {
     }
     git.kill()?;
     git.wait().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// The address of a web server that says this, and nothing after it.
+    fn falls_silent_after(said: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/preset", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let mut kept = Vec::new();
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                connection.write_all(said.as_bytes()).unwrap();
+                kept.push(connection);
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn a_git_that_waits_for_an_answer_is_ended() {
+        let beginning = "HTTP/1.1 200 OK\r\n\
+            Content-Type: application/x-git-upload-pack-advertisement\r\n\
+            Content-Length: 1000\r\n\r\n\
+            001e# service=git-upload-pack\n";
+        for said in ["", beginning] {
+            let mut git = git(&std::env::temp_dir());
+            git.env("no_proxy", "*");
+            git.args(["ls-remote", "--", &falls_silent_after(said)]);
+            let bounds = Bounds {
+                time: Duration::from_millis(300),
+                ..Bounds::default()
+            };
+            let reason = run(git, Vec::new(), &bounds).unwrap().unwrap_err();
+            assert_eq!(reason, "`git` took longer than 0.3 seconds");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_never_stops_to_write_is_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut endless = Command::new("sh");
+        endless.args(["-c", "while echo more; do :; done > endless"]);
+        endless.current_dir(directory.path());
+        let bounds = Bounds {
+            written: Some((directory.path(), 10_000)),
+            ..Bounds::default()
+        };
+        let error = run(endless, Vec::new(), &bounds).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("it is larger than 10000 bytes")
+        );
+    }
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -61,9 +62,13 @@ fn url(test: &Test) -> String {
 
 /// Makes the project `shop` from the repository, at what `reference` says after the address.
 fn new(test: &Test, reference: &str) -> Seen {
+    new_from(test, &format!("{}{reference}", url(test)))
+}
+
+/// Makes the project `shop` from a preset.
+fn new_from(test: &Test, preset: &str) -> Seen {
     let _ = fs::remove_dir_all(test.dir().join("shop"));
-    let preset = format!("{}{reference}", url(test));
-    let args = ["new", "shop", "--preset", &preset, "--yes", "--no-git"];
+    let args = ["new", "shop", "--preset", preset, "--yes", "--no-git"];
     let mut seen = test.run(&args);
     // Commits have other names each time, since they have dates.
     for text in [&mut seen.stdout, &mut seen.stderr] {
@@ -82,9 +87,18 @@ fn new(test: &Test, reference: &str) -> Seen {
 
 /// The README of the project, which says what commit the preset was of.
 fn readme(test: &Test, reference: &str) -> String {
-    let seen = new(test, reference);
+    readme_from(test, &format!("{}{reference}", url(test)))
+}
+
+fn readme_from(test: &Test, preset: &str) -> String {
+    let seen = new_from(test, preset);
     assert_eq!(seen.code, Some(0), "{seen}");
     test.read("shop/README.md").trim().to_owned()
+}
+
+/// The paths in the cache, hidden ones too.
+fn kept(test: &Test) -> Vec<String> {
+    support::paths(&test.dir().join("../home/.cache/scaffold/presets"))
 }
 
 fn refused(test: &Test, preset: &str) -> Seen {
@@ -462,6 +476,30 @@ fn a_repository_has_the_limits_of_a_directory() {
     --- stderr
     error: the preset `file://[ROOT]/preset` has more than [N] files
     ");
+}
+
+#[test]
+fn a_repository_that_does_not_stop_to_come_is_given_up() {
+    let (test, _) = repository();
+    // Nothing of this gets smaller on its way, and nobody tries.
+    git(&test, &["config", "core.compression", "0"]);
+    git(&test, &["config", "core.bigFileThreshold", "1"]);
+    let mut noise = fs::File::open("/dev/urandom").unwrap();
+    for index in 0..17 {
+        let path = test.dir().join(format!("../preset/base/{index}"));
+        let mut file = fs::File::create(path).unwrap();
+        io::copy(&mut noise.by_ref().take(4 << 20), &mut file).unwrap();
+    }
+    commit(&test);
+    assert_seen!(new(&test, ""), @"
+    exit 1
+    --- stderr
+    error: the preset can't be fetched from `file://[ROOT]/preset`: it is larger than 67108864 bytes, without its history
+    help: a preset is text; keep what is large in another repository
+    ");
+    // Of the cache there is no more than the directory of the address.
+    assert_eq!(kept(&test).len(), 1, "{:?}", kept(&test));
+    assert!(test.paths().is_empty(), "{:?}", test.paths());
 }
 
 #[test]
