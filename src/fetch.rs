@@ -6,6 +6,7 @@
 //! tag is a file beside it that says which commit it was. So whoever is interrupted, and whoever fetches at the same time,
 //! leaves a cache that works.
 
+use std::env;
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -182,7 +183,7 @@ impl<'a> Cache<'a> {
         let noted = fs::read_to_string(self.noted_in()).unwrap_or_default();
         let commit = noted.trim();
         if !is_object_name(commit) || !self.repository(commit).is_dir() {
-            bail!("the preset can't be fetched from `{url}`: {reason}");
+            return Err(cannot_fetch(url, reason));
         }
         eprintln!(
             "note: `{url}` can't be reached, so the preset is what was fetched before, commit `{commit}`: {reason}"
@@ -197,7 +198,7 @@ impl<'a> Cache<'a> {
             .prefix(".fetching-")
             .tempdir_in(&self.directory)
             .with_context(|| format!("`{}` can't be written", self.directory.display()))?;
-        let failed = |reason| anyhow!("the preset can't be fetched from `{url}`: {reason}");
+        let failed = |reason: String| cannot_fetch(url, &reason);
 
         let mut init = git(&self.directory);
         init.args(["init", "--quiet", "--bare", "--template="]);
@@ -340,6 +341,18 @@ fn read(repository: &Path, commit: &str, address: &Address) -> Result<Files> {
     Ok(incoming.into_files())
 }
 
+/// A preset that can't be fetched, and the way out where there is one.
+fn cannot_fetch(url: &str, reason: &str) -> anyhow::Error {
+    let help = if reason.contains("does not allow request for unadvertised object") {
+        "\nhelp: this server gives only what a branch or a tag points at: make a tag there, or set `uploadpack.allowReachableSHA1InWant` in the repository".to_owned()
+    } else if reason.starts_with("remote error: ") || reason.starts_with("transport ") {
+        String::new()
+    } else {
+        format!("\nhelp: once `git ls-remote {url}` works and asks for nothing, this works, too")
+    };
+    anyhow!("the preset can't be fetched from `{url}`: {reason}{help}")
+}
+
 /// All digits of the name of a commit.
 fn is_object_name(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -364,14 +377,36 @@ fn git(directory: &Path) -> Command {
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("LC_ALL", "C");
-    if !io::stdin().is_terminal() {
+    if is_unattended() {
         git.env("GIT_TERMINAL_PROMPT", "0");
+        // Of the terminal that it was started from, ssh would ask even so. What the user set up to be asked by is kept.
+        if env::var_os("SSH_ASKPASS").is_none() {
+            git.env("SSH_ASKPASS", "false")
+                .env("SSH_ASKPASS_REQUIRE", "force");
+        }
+        own_group(&mut git);
     }
     for setting in CONFIGURATION {
         git.args(["-c", setting]);
     }
     git
 }
+
+/// Whether there is nobody to be asked for a password.
+fn is_unattended() -> bool {
+    !io::stdin().is_terminal()
+}
+
+/// Puts git into a group of its own, so that whatever it starts can be ended with it: an ssh that waits for an answer
+/// outlives its git. Where somebody can be asked, it stays in the group that the terminal lets ask.
+#[cfg(unix)]
+fn own_group(git: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    git.process_group(0);
+}
+
+#[cfg(not(unix))]
+fn own_group(_: &mut Command) {}
 
 /// What one git may take.
 struct Bounds<'a> {
@@ -483,26 +518,45 @@ fn read_some(pipe: Option<impl Read>, limit: u64) -> io::Result<Vec<u8>> {
 
 /// What git said, in one line and without what a server could do to a terminal.
 fn reason(said: &str) -> String {
-    let lines = || said.lines().map(str::trim);
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let starting = |start| lines.iter().find(move |line| line.starts_with(start));
+    // That git got no further is the last that it says; whoever hindered it, often ssh, has said why just before.
+    let end = lines
+        .iter()
+        .position(|line| *line == "fatal: Could not read from remote repository.");
+    let is_text = |line: &&&str| {
+        line.trim_start_matches("remote:")
+            .contains(char::is_alphanumeric)
+    };
     // Both ends may speak here, in any order; what the remote one said is also told by this one.
-    let line = lines()
-        .find(|line| line.starts_with("fatal: remote error: "))
-        .or_else(|| lines().find(|line| line.starts_with("fatal: ")))
-        .or_else(|| lines().find(|line| !line.is_empty()))
-        .unwrap_or("`git` does not say why")
-        .trim_start_matches("fatal: ");
+    let line = starting("fatal: remote error: ")
+        .or_else(|| lines[..end?].iter().rfind(is_text))
+        .or_else(|| starting("fatal: "))
+        .or_else(|| lines.iter().find(|line| !line.is_empty()))
+        .unwrap_or(&"`git` does not say why");
+    let line = ["remote: ", "fatal: ", "error: ", "ERROR: "]
+        .iter()
+        .fold(*line, |line, start| line.trim_start_matches(start));
     line.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-/// Asks git to end, which ends what it started and removes what it began; and ends it if it does not.
+/// Asks git to end, which removes what it began, and what it started; and ends whatever does not.
 fn end(git: &mut Child) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(id) = rustix::process::Pid::from_raw(git.id().cast_signed()) {
-        // An error says that it has ended by itself.
-        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        use rustix::process::{Signal, kill_process, kill_process_group};
+        let is_group = is_unattended();
+        // An error says that all have ended by themselves.
+        let _ = match is_group {
+            true => kill_process_group(id, Signal::TERM),
+            false => kill_process(id, Signal::TERM),
+        };
         let asked = Instant::now();
         while git.try_wait()?.is_none() && asked.elapsed() < GRACE {
             thread::sleep(LOOK);
+        }
+        if is_group {
+            let _ = kill_process_group(id, Signal::KILL);
         }
     }
     git.kill()?;
@@ -555,7 +609,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut endless = Command::new("sh");
         endless.args(["-c", "while echo more; do :; done > endless"]);
-        endless.current_dir(directory.path());
+        own_group(endless.current_dir(directory.path()));
         let bounds = Bounds {
             written: Some((directory.path(), 10_000)),
             ..Bounds::default()
@@ -566,5 +620,35 @@ mod tests {
                 .to_string()
                 .starts_with("it is larger than 10000 bytes")
         );
+    }
+
+    #[test]
+    fn of_all_that_is_said_the_reason_is_told() {
+        for (said, told) in [
+            ("", "`git` does not say why"),
+            (
+                "warning: a\nfatal: unable to access 'https://a/'\n",
+                "unable to access 'https://a/'",
+            ),
+            (
+                "remote: hello\nfatal: remote error: no\nfatal: more\n",
+                "remote error: no",
+            ),
+            (
+                "Warning: old\r\nHost key verification failed.\r\nfatal: Could not read from remote repository.\n\nPlease make sure\n",
+                "Host key verification failed.",
+            ),
+            (
+                "remote: \nremote: ERROR: no such project\nremote: \nremote: =====\nremote: \nfatal: Could not read from remote repository.\n",
+                "no such project",
+            ),
+            (
+                "fatal: Could not read from remote repository.\n",
+                "Could not read from remote repository.",
+            ),
+            ("fatal: \u{1b}[2Ja\u{7}\n", "[2Ja"),
+        ] {
+            assert_eq!(reason(said), told);
+        }
     }
 }

@@ -2,6 +2,16 @@
 
 #![cfg(unix)]
 
+// The servers are Debian's.
+#[cfg(target_os = "linux")]
+#[path = "fetch/http.rs"]
+mod http;
+#[cfg(target_os = "linux")]
+#[path = "fetch/server.rs"]
+mod server;
+#[cfg(target_os = "linux")]
+#[path = "fetch/ssh.rs"]
+mod ssh;
 mod support;
 
 use std::fs;
@@ -58,6 +68,30 @@ fn repository() -> (Test, String) {
 fn url(test: &Test) -> String {
     let root = test.dir().parent().unwrap().canonicalize().unwrap();
     format!("file://{}", root.join("preset").display())
+}
+
+/// A test with a repository that has a branch, a tag, and a commit that neither is at any more; and that commit.
+fn history() -> (Test, String) {
+    let (test, _) = repository();
+    git(&test, &["tag", "v1"]);
+    git(&test, &["switch", "--quiet", "--create", "feature/two"]);
+    test.write("../preset/base/README.md", "two\n");
+    commit(&test);
+    git(&test, &["switch", "--quiet", "main"]);
+    test.write("../preset/base/README.md", "three\n");
+    let third = commit(&test);
+    test.write("../preset/base/README.md", "four\n");
+    commit(&test);
+    (test, third)
+}
+
+/// Takes everything of such a repository by an address, each at its word.
+fn take_all(test: &Test, url: &str, third: &str) {
+    assert_eq!(readme_from(test, url), "four");
+    assert_eq!(readme_from(test, &format!("{url}#main")), "four");
+    assert_eq!(readme_from(test, &format!("{url}#feature/two")), "two");
+    assert_eq!(readme_from(test, &format!("{url}#v1")), "one");
+    assert_eq!(readme_from(test, &format!("{url}#{third}")), "three");
 }
 
 /// Makes the project `shop` from the repository, at what `reference` says after the address.
@@ -206,6 +240,7 @@ fn what_was_fetched_serves_where_the_repository_is_gone() {
     exit 1
     --- stderr
     error: the preset can't be fetched from `file://[ROOT]/preset`: '[ROOT]/preset' does not appear to be a git repository
+    help: once `git ls-remote file://[ROOT]/preset` works and asks for nothing, this works, too
     ");
 }
 
