@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use scaffold::preset::{Files, Manifest, Preset};
 use scaffold::render::render;
+use scaffold::source;
 use scaffold::tree::unsafe_path;
 use support::{Seen, Test};
 
@@ -374,8 +375,14 @@ fn parse(files: Files) -> anyhow::Result<Preset> {
     Preset::new(Manifest::parse(&files)?, files, None)
 }
 
+/// How many cases of each; more of them where somebody has the time: `PROPTEST_CASES=100000`.
+fn cases() -> u32 {
+    let said = std::env::var("PROPTEST_CASES");
+    said.map_or(300, |said| said.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn no_manifest_makes_it_panic(text in "\\PC{0,80}|((name|description|default|prompt|help|choice|option|reserved|next|server|extends|kind|pattern|when| = |\"a\"|\"none\"|\\[\\[choice\\]\\]|\\[\\[choice.option\\]\\]|\\[|\\]|\\{|\\}|\n|1|\"\"\"|#){0,30})") {
@@ -408,4 +415,67 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn no_manifest_that_was_right_once_makes_it_panic(changes in changes()) {
+        let text = changed(&built_in("preset.toml"), &changes);
+        if let Err(error) = parse(files(&[("preset.toml", &text)])) {
+            // Whatever is wrong with it has a place.
+            prop_assert!(format!("{error:#}").contains(" | "), "{error:#}\n{text}");
+        }
+    }
+
+    #[test]
+    fn no_template_that_was_right_once_makes_it_panic_or_run_on(pick: prop::sample::Index, changes in changes()) {
+        let templates = templates();
+        let (path, text) = pick.get(&templates);
+        let text = changed(text, &changes);
+        let mut preset = source::load(source::DEFAULT).unwrap();
+        preset.replace(path, text.into()).unwrap();
+        let options = preset.choices.iter().map(|choice| {
+            let option = path.strip_prefix(&format!("{}/", choice.name)).and_then(|rest| rest.split('/').next());
+            (choice.name.clone(), option.unwrap_or(&choice.default[0]).to_owned())
+        });
+        let answers = preset.sample(&options.collect::<Vec<_>>()).unwrap();
+        let started = Instant::now();
+        if let Err(error) = render(&preset, &answers) {
+            let said = format!("{error:#}");
+            prop_assert!(!said.contains("makes the template engine panic"), "{said}");
+        }
+        prop_assert!(started.elapsed() < Duration::from_secs(10));
+    }
+}
+
+/// What is done to a text: at some place some bytes go, and others come.
+type Change = (prop::sample::Index, usize, String);
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let comes = "\\PC{0,3}|//% (if|for|else|endif|endfor|set) ?|\\{\\{|\\}\\}|\\{%|%\\}|\\{#|\\||\"|'|\n|=|\\[\\[choice\\]\\]\n|1|\\[|\\]";
+    prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, comes), 1..4)
+}
+
+fn changed(text: &str, changes: &[Change]) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for (place, goes, comes) in changes {
+        let start = place.index(chars.len() + 1);
+        let end = chars.len().min(start + goes);
+        chars.splice(start..end, comes.chars());
+    }
+    chars.into_iter().collect()
+}
+
+/// A file of the built-in preset.
+fn built_in(path: &str) -> String {
+    let preset = source::load(source::DEFAULT).unwrap();
+    preset.file(path).unwrap().to_owned()
+}
+
+/// All templates of the built-in preset, by their paths.
+fn templates() -> Vec<(String, String)> {
+    let preset = source::load(source::DEFAULT).unwrap();
+    let files = preset.own_files();
+    let templates = files.filter(|(path, _)| path.ends_with(".jinja"));
+    templates
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .collect()
 }
