@@ -13,7 +13,7 @@ use crate::combinations::{self, Combination};
 use crate::finding::Finding;
 use crate::lock::Table;
 use crate::overlay::{Overlay, Source};
-use crate::preset::{BASE, LOCK_TABLE, MANIFEST, Preset};
+use crate::preset::{BASE, LOCK_TABLE, Layer, MANIFEST, Preset, sharers};
 use crate::render;
 use crate::tree::Tree;
 
@@ -318,8 +318,15 @@ fn answers(preset: &Preset, options: &Combination) -> Result<Vec<Answers>> {
 
 /// Files that two options of one preset both have, of which a project gets the one that comes later.
 fn met_by_accident(overlay: &Overlay) -> Vec<Finding> {
+    // What some of the options that share a layer have in its place is meant to be there.
+    let is_narrower = |one: &str, other: &str| match (one.split_once('/'), other.split_once('/')) {
+        (Some((choice, all)), Some((same, some))) => {
+            choice == same && sharers(some).all(|sharer| sharers(all).any(|one| one == sharer))
+        }
+        _ => false,
+    };
     let is_accident = |[one, other]: &&[Source; 2]| {
-        one.preset == other.preset && one.layer != BASE && other.layer != BASE
+        one.preset == other.preset && one.layer != BASE && !is_narrower(one.layer, other.layer)
     };
     let finding = |[one, other]: &[Source; 2]| {
         let (one, other) = (one.place(), other.place());
@@ -410,7 +417,7 @@ fn lock_lines(preset: &Preset) -> Vec<Finding> {
 
 /// Where `base/` names an option, so that the option is more than its layer. What it extends isn't looked at.
 fn options_in_base(preset: &Preset) -> Vec<Finding> {
-    let Some(base) = preset.layers_named(BASE).pop() else {
+    let Some(base) = preset.base_layers().pop() else {
         return Vec::new();
     };
     let options = preset.choices.iter().flat_map(|choice| {
@@ -482,15 +489,12 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
 fn unused_texts(preset: &Preset) -> Vec<Finding> {
     let options = preset.choices.iter().flat_map(|choice| {
         let options = choice.options.iter();
-        options.map(move |option| format!("{}/{}", choice.name, option.name))
+        options.flat_map(|option| preset.option_layers(&choice.name, &option.name))
     });
-    let names: Vec<String> = options.chain([BASE.to_owned()]).collect();
+    let layers: Vec<Layer> = options.chain(preset.base_layers()).collect();
     let uses = |choice: &Choice| {
-        names.iter().any(|name| {
-            let layers = preset.layers_named(name);
-            let mut files = layers.iter().flat_map(|layer| &layer.files);
-            files.any(|(path, text)| path.ends_with(".jinja") && has_name(text, &choice.name))
-        })
+        let mut files = layers.iter().flat_map(|layer| &layer.files);
+        files.any(|(path, text)| path.ends_with(".jinja") && has_name(text, &choice.name))
     };
     let texts = preset.choices.iter().filter(|choice| choice.is_text());
     texts

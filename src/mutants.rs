@@ -6,7 +6,7 @@ use std::ops::Range;
 use anyhow::Result;
 
 use crate::answers::Answers;
-use crate::preset::{BASE, Preset};
+use crate::preset::{BASE, Preset, sharers};
 use crate::render::{self, render};
 use crate::tree::Tree;
 
@@ -75,11 +75,11 @@ impl Mutant {
     /// Whether a project has the layer of the template.
     fn is_used(&self, answers: &Answers) -> bool {
         let mut parts = self.path.split('/');
-        let layer = (parts.next().unwrap_or_default(), parts.next());
-        layer.0 == BASE
-            || answers
-                .chosen()
-                .any(|(choice, option)| layer == (choice, Some(option)))
+        let (first, second) = (parts.next(), parts.next().unwrap_or_default());
+        let is_chosen = |(choice, option)| {
+            first == Some(choice) && sharers(second).any(|sharer| sharer == option)
+        };
+        first == Some(BASE) || answers.chosen().any(is_chosen)
     }
 }
 

@@ -5,10 +5,11 @@
 //! The manifest is the one source for prompts, flags, help and the combinations that tests go through.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::answers::{Answers, ProjectName, ResourceName, SAMPLE, Taken};
@@ -30,6 +31,8 @@ pub const MANIFEST: &str = "preset.toml";
 pub const LOCK_TABLE: &str = "lock.txt";
 /// The directory of the layer that every project gets.
 pub const BASE: &str = "base";
+/// What stands between the options that share a layer, in the name of its directory.
+const AND: char = '+';
 /// The directory of what the preset's author saw last: no layer, and nothing that a project gets.
 pub const SNAPSHOTS: &str = "snapshots";
 
@@ -83,7 +86,7 @@ pub struct Reserved {
 pub struct Layer<'p> {
     /// The preset that it is of, where there are several.
     pub preset: Option<&'p str>,
-    /// `base` or `CHOICE/OPTION`.
+    /// `base`, `CHOICE/OPTION`, or `CHOICE/OPTION+OPTION` of what options share.
     pub name: String,
     /// Its files by the path that they have inside the layer.
     pub files: Vec<(&'p str, &'p Cow<'static, str>)>,
@@ -390,23 +393,62 @@ impl Preset {
             .collect()
     }
 
-    /// The layers that these answers ask for: of each preset of the chain base first, then in the order of the choices.
+    /// The layers that these answers ask for: of each preset of the chain base first, then in the order of the choices, of
+    /// each those that options share and then those of the options.
     pub fn layers(&self, answers: &Answers) -> Vec<Layer<'_>> {
-        let chosen = answers
-            .options
-            .iter()
-            .map(|(choice, option)| format!("{choice}/{option}"));
-        let names: Vec<String> = std::iter::once(BASE.to_owned()).chain(chosen).collect();
+        let mut layers = Vec::new();
+        for preset in self.chain() {
+            layers.push(self.layer_of(preset, BASE.to_owned()));
+            for options in answers.options.chunk_by(|one, other| one.0 == other.0) {
+                layers.extend(self.layers_of(preset, options));
+            }
+        }
+        layers
+    }
+
+    /// The layers that every project has: one of each preset of the chain.
+    pub fn base_layers(&self) -> Vec<Layer<'_>> {
         let chain = self.chain().into_iter();
         chain
-            .flat_map(|preset| names.iter().map(|name| self.layer_of(preset, name)))
+            .map(|preset| self.layer_of(preset, BASE.to_owned()))
             .collect()
     }
 
-    /// The layers of this name, `base` or `CHOICE/OPTION`: one of each preset of the chain.
-    pub fn layers_named(&self, name: &str) -> Vec<Layer<'_>> {
+    /// The layers that a project has for the sake of this option, of each preset of the chain.
+    pub fn option_layers(&self, choice: &str, option: &str) -> Vec<Layer<'_>> {
+        let options = [(choice.to_owned(), option.to_owned())];
         let chain = self.chain().into_iter();
-        chain.map(|preset| self.layer_of(preset, name)).collect()
+        chain
+            .flat_map(|preset| self.layers_of(preset, &options))
+            .collect()
+    }
+
+    /// The layers of one preset of the chain for these options of one choice.
+    fn layers_of<'p>(&self, preset: &'p Preset, options: &[(String, String)]) -> Vec<Layer<'p>> {
+        let choice = options.first().map_or("", |(choice, _)| choice);
+        let is_asked_for = |name: &&str| {
+            let mut chosen = options.iter();
+            chosen.any(|(_, option)| sharers(name).any(|sharer| sharer == option))
+        };
+        let shared = preset.shared_layers(choice).into_iter();
+        let shared = shared.filter(is_asked_for).map(str::to_owned);
+        let own = options.iter().map(|(_, option)| option.clone());
+        let names = shared.chain(own).map(|name| format!("{choice}/{name}"));
+        names.map(|name| self.layer_of(preset, name)).collect()
+    }
+
+    /// The directories of its own that options of a choice share. The more share one, the earlier it stands.
+    fn shared_layers(&self, choice: &str) -> Vec<&str> {
+        let prefix = format!("{choice}/");
+        let mut names: Vec<&str> = self
+            .files
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+            .map_while(|(path, _)| path.strip_prefix(prefix.as_str())?.split('/').next())
+            .filter(|name| name.contains(AND))
+            .collect();
+        names.dedup();
+        names.sort_by_key(|name| Reverse(sharers(name).count()));
+        names
     }
 
     /// What it extends before what extends it; itself last.
@@ -419,11 +461,11 @@ impl Preset {
         chain
     }
 
-    fn layer_of<'p>(&self, preset: &'p Preset, name: &str) -> Layer<'p> {
+    fn layer_of<'p>(&self, preset: &'p Preset, name: String) -> Layer<'p> {
         Layer {
             preset: self.extended.is_some().then_some(preset.name.as_str()),
-            name: name.to_owned(),
-            files: preset.own_layer(name),
+            files: preset.own_layer(&name),
+            name,
         }
     }
 
@@ -459,11 +501,29 @@ impl Preset {
         let Some(choice) = self.choice(first) else {
             bail!("`{path}` belongs to no layer: `{first}` is neither `{BASE}` nor a choice");
         };
-        if choice.option(second).is_none() || parts.next().is_none() {
-            bail!("`{path}` belongs to no layer: `{second}` is not an option of `{first}`");
+        let is_option = |name: &str| choice.option(name).is_some();
+        let stranger = sharers(second).find(|name| !is_option(name));
+        let stranger = stranger.or(parts.next().is_none().then_some(second));
+        if let Some(stranger) = stranger {
+            bail!("`{path}` belongs to no layer: `{stranger}` is not an option of `{first}`");
         }
+        let options = choice.options.iter().map(|option| option.name.as_str());
+        let sharing: Vec<&str> = options
+            .filter(|it| sharers(second).any(|name| name == *it))
+            .collect();
+        let as_written = sharing.join("+");
+        // One directory for each set of options, so that nobody has to look for another one.
+        ensure!(
+            as_written == second,
+            "`{path}` belongs to no layer\nhelp: the directory of what these options share is `{first}/{as_written}/`, each once and in the order of the manifest"
+        );
         Ok(())
     }
+}
+
+/// The options that share a layer, by the name of its directory; of the layer of one option that one.
+pub fn sharers(name: &str) -> impl Iterator<Item = &str> {
+    name.split(AND)
 }
 
 /// Checks the choices of a manifest against all that the preset has.

@@ -306,6 +306,81 @@ fn a_directory_that_is_no_layer_is_refused() {
 }
 
 #[test]
+fn options_share_what_is_the_same_for_them() {
+    let option = |name: &str| format!("[[choice.option]]\nname = \"{name}\"\nhelp = \"\"\n");
+    let options: String = ["sqlite", "postgres", "mysql"].map(option).concat();
+    let inks: String = ["black", "blue", "red"].map(option).concat();
+    let manifest = format!(
+        "name = \"house\"\ndescription = \"\"\n\
+         [[choice]]\nname = \"database\"\nprompt = \"\"\ndefault = \"sqlite\"\n{options}\
+         [[choice]]\nname = \"ink\"\nprompt = \"\"\nkind = \"many\"\n{inks}"
+    );
+    let test = Test::new();
+    test.preset(&[
+        ("preset.toml", &manifest),
+        ("base/list.txt.jinja", "{{ fragments(\"list\") }}"),
+        ("base/file.txt", "base\n"),
+        ("database/sqlite+postgres+mysql/_list", "sql\n"),
+        ("database/sqlite+postgres+mysql/file.txt", "sql\n"),
+        ("database/postgres+mysql/_list", "server\n"),
+        ("database/postgres+mysql/file.txt", "server\n"),
+        ("database/postgres+mysql/proxy.rs", ""),
+        ("database/mysql/_list.jinja", "{{ database }}\n"),
+        ("database/mysql/file.txt", "mysql\n"),
+        ("ink/black+blue/_list", "dark\n"),
+        ("ink/red/red.txt", ""),
+    ]);
+    let made = |flags: &[&str]| {
+        let _ = std::fs::remove_dir_all(test.dir().join("shop"));
+        let args = ["new", "shop", "--preset", "house", "--yes", "--no-git"];
+        let seen = test.run(&[&args, flags].concat());
+        assert_eq!(seen.code, Some(0), "{seen}");
+        let (list, file) = (test.read("shop/list.txt"), test.read("shop/file.txt"));
+        let is_shared = test.dir().join("shop/proxy.rs").exists();
+        format!(
+            "{} | {} | {is_shared}",
+            list.replace('\n', " "),
+            file.trim()
+        )
+    };
+    assert_eq!(made(&[]), "sql  | sql | false");
+    assert_eq!(
+        made(&["--database=postgres"]),
+        "sql server  | server | true"
+    );
+    assert_eq!(
+        made(&["--database=mysql", "--ink=black,blue"]),
+        "sql server mysql dark  | mysql | true"
+    );
+    assert_eq!(made(&["--ink=red"]), "sql  | sql | false");
+    // What is narrower replaces what is wider, which is meant.
+    assert_seen!(test.run(&["preset", "check", "house"]), @"
+    exit 0
+    --- stderr
+    nothing is wrong with `house`, in 15 combinations
+    ");
+
+    // Any other is an accident.
+    test.write("house/database/sqlite+postgres/proxy.rs", "");
+    let seen = test.run(&["preset", "check", "house"]);
+    assert!(
+        seen.stderr.contains("which another option brings"),
+        "{seen}"
+    );
+    assert_seen!(render(&[("preset.toml", &manifest), ("database/mysql+postgres/a", "")]).1, @"
+    exit 1
+    --- stderr
+    error: the preset `house` can't be used: `database/mysql+postgres/a` belongs to no layer
+    help: the directory of what these options share is `database/postgres+mysql/`, each once and in the order of the manifest
+    ");
+    assert_seen!(render(&[("preset.toml", &manifest), ("database/mysql+oracle/a", "")]).1, @"
+    exit 1
+    --- stderr
+    error: the preset `house` can't be used: `database/mysql+oracle/a` belongs to no layer: `oracle` is not an option of `database`
+    ");
+}
+
+#[test]
 fn a_broken_template_is_shown_where_it_breaks() {
     assert_seen!(broken("//! The shop.\n\npub mod {{ resources.0.plurl }};\n"), @"
     exit 1

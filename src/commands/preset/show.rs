@@ -127,7 +127,7 @@ impl<'p> Added<'p> {
         choice: &Choice,
         option: &ChoiceOption,
     ) -> Added<'p> {
-        let layers = preset.layers_named(&format!("{}/{}", choice.name, option.name));
+        let layers = preset.option_layers(&choice.name, &option.name);
         let files = layers.iter().flat_map(|layer| &layer.files);
         let is_manifest = |(path, _): &&(&str, _)| path.starts_with(MANIFEST);
         let manifests = files.clone().filter(is_manifest);
