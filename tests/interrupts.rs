@@ -5,25 +5,12 @@
 mod support;
 
 use std::fs;
-use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use support::Test;
-
-/// Longer than anything here takes, and shorter than a developer's patience.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
+use support::terminal::{Terminal, wait_until};
 
 fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed()).unwrap()
@@ -81,76 +68,6 @@ fn an_interrupt_leaves_nothing_behind() {
 #[test]
 fn a_termination_leaves_nothing_behind() {
     interrupt_during_git(Signal::TERM);
-}
-
-/// `new` on a terminal of its own, and what that terminal shows.
-struct Terminal {
-    script: Child,
-    shown: std::sync::mpsc::Receiver<u8>,
-    text: String,
-}
-
-impl Terminal {
-    /// `script` is on every Debian; it gives its child a terminal and hands on the exit code.
-    fn open(test: &Test, line: &str) -> Terminal {
-        let mut script = Command::new("script");
-        test.at_home(script.args(["--quiet", "--return", "--command", line, "/dev/null"]));
-        let mut script = script
-            .env("TERM", "xterm")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, shown) = std::sync::mpsc::channel();
-        let stdout = script.stdout.take().unwrap();
-        thread::spawn(move || {
-            BufReader::new(stdout)
-                .bytes()
-                .map_while(Result::ok)
-                .try_for_each(|byte| sender.send(byte))
-        });
-        Terminal {
-            script,
-            shown,
-            text: String::new(),
-        }
-    }
-
-    fn wait_for(&mut self, what: &str) {
-        let start = Instant::now();
-        while !self.text.contains(what) {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "waited in vain for {what:?} in {:?}",
-                self.text
-            );
-            if let Ok(byte) = self.shown.recv_timeout(Duration::from_millis(50)) {
-                self.text.push(byte as char);
-            }
-        }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.script
-            .stdin
-            .as_mut()
-            .unwrap()
-            .write_all(keys.as_bytes())
-            .unwrap();
-    }
-
-    /// The exit code, and all that was shown since the last wait.
-    fn close(mut self) -> (Option<i32>, String) {
-        let mut status = None;
-        wait_until("the program to end", || {
-            status = self.script.try_wait().unwrap();
-            status.is_some()
-        });
-        let code = status.unwrap().code();
-        self.text.clear();
-        self.text.extend(self.shown.iter().map(|byte| byte as char));
-        (code, self.text)
-    }
 }
 
 const HIDE_CURSOR: &str = "\x1b[?25l";

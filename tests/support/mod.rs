@@ -3,6 +3,9 @@
 // Every test binary uses a part of this.
 #![allow(dead_code)]
 
+#[cfg(target_os = "linux")]
+pub mod terminal;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,6 +112,20 @@ impl Test {
         }
         self
     }
+}
+
+/// Whether a program is there. Its own tests are for those machines that have it; where changes are checked, it has to be.
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap();
+    let has = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
+    assert!(
+        has || std::env::var_os("CI").is_none(),
+        "there is no `{program}` here"
+    );
+    if !has {
+        eprintln!("skipped: there is no `{program}` here");
+    }
+    has
 }
 
 /// Where cargo and rustup of the person who runs the tests are: they look for themselves in the home, which is another
