@@ -2,7 +2,7 @@
 //!
 //! What is the same for every preset is derived; the choices of the preset in use become flags of their own name.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use anyhow::{Error, Result};
@@ -11,8 +11,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{
     Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
 };
-
 use clap_complete::Shell;
+use clap_complete::engine::{
+    ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
+};
 
 use crate::ask::Given;
 use crate::choice::{Choice, Kind, NO, NONE, YES};
@@ -43,9 +45,6 @@ enum Command {
         /// The shell.
         #[arg(value_enum)]
         shell: Shell,
-        /// The preset whose choices and options it completes.
-        #[arg(long, default_value = source::DEFAULT)]
-        preset: String,
     },
     /// Writes the manual, a page for each command.
     Man {
@@ -61,7 +60,7 @@ pub struct New {
     /// The project's name, such as `accounts-api`.
     pub name: String,
     /// The preset: a built-in one, a directory, or GIT-URL[#REF].
-    #[arg(long, default_value = source::DEFAULT)]
+    #[arg(long, default_value = source::DEFAULT, add = presets())]
     pub preset: String,
     /// What the service serves, such as `accounts` [default: after the project's name].
     #[arg(long, value_name = "NAME")]
@@ -90,7 +89,7 @@ pub struct New {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The preset: a built-in one, a directory, or GIT-URL[#REF].
-    #[arg(long, default_value = source::DEFAULT)]
+    #[arg(long, default_value = source::DEFAULT, add = presets())]
     pub preset: String,
     /// Which combinations; all of them, where nothing says less.
     #[command(flatten)]
@@ -146,6 +145,7 @@ pub enum PresetCommand {
     /// Shows the choices of a preset, and what each option adds.
     Show {
         /// The preset: a built-in one, a directory, or GIT-URL[#REF].
+        #[arg(add = presets())]
         preset: String,
         /// Who reads the answer: people or programs, both on stdout.
         #[arg(long, value_enum, default_value_t)]
@@ -154,7 +154,7 @@ pub enum PresetCommand {
     /// Checks a preset without compiling anything, and tells all that is wrong with it.
     Check {
         /// The preset's directory; or a built-in one, or GIT-URL[#REF].
-        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        #[arg(value_name = "DIR", add = presets())]
         preset: String,
         /// Who reads the findings: people read them on stderr, programs on stdout.
         #[arg(long, value_enum, default_value_t)]
@@ -165,7 +165,7 @@ pub enum PresetCommand {
         /// The preset's name, such as `acme`.
         name: String,
         /// The preset that it adds to: a built-in one, a directory, or GIT-URL[#REF].
-        #[arg(long, value_name = "PRESET")]
+        #[arg(long, value_name = "PRESET", add = presets())]
         extends: Option<String>,
         /// The directory that becomes the preset [default: ./NAME].
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -240,8 +240,8 @@ pub enum Request {
     Verify(Box<Verify>, Box<Preset>),
     /// `scaffold preset`.
     Preset(PresetCommand),
-    /// `scaffold completions`, with what is to be completed.
-    Completions(Shell, Box<clap::Command>),
+    /// `scaffold completions`.
+    Completions(Shell),
     /// `scaffold man`, with what the manual is of.
     Man(PathBuf, Box<clap::Command>),
 }
@@ -269,11 +269,29 @@ pub fn parse(args: Vec<OsString>) -> Result<Request> {
         }
         Command::Verify(args) => Ok(Request::Verify(Box::new(args), Box::new(preset))),
         Command::Preset(command) => Ok(Request::Preset(command)),
-        Command::Completions { shell, .. } => {
-            Ok(Request::Completions(shell, Box::new(command(&preset))))
-        }
+        Command::Completions { shell } => Ok(Request::Completions(shell)),
         Command::Man { directory } => Ok(Request::Man(directory, Box::new(command(&preset)))),
     }
+}
+
+/// The command line that begins with these words. Who types it waits for no network: a preset that is not on this
+/// machine yet, or not typed to its end, has no choices to complete, and those of the default are there instead.
+pub fn begun(words: &[OsString]) -> Result<clap::Command> {
+    let named = source::load_kept(&preset_in(words));
+    Ok(command(&named.or_else(|_| source::load(source::DEFAULT))?))
+}
+
+/// Completes the name of a preset.
+fn presets() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let typed = &typed.to_string_lossy();
+        let built_in = source::built_in().filter(|name| name.starts_with(&**typed));
+        let directories = PathCompleter::dir().complete(typed.as_ref().as_ref());
+        built_in
+            .map(CompletionCandidate::new)
+            .chain(directories)
+            .collect()
+    })
 }
 
 /// The command line as it is for a preset: its choices are flags.

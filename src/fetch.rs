@@ -90,6 +90,15 @@ pub fn fetch(address: &Address) -> Result<Fetched> {
     Ok(Fetched { commit, files })
 }
 
+/// Gets the preset at an address as it was fetched the last time, and asks no network.
+pub fn kept(address: &Address) -> Result<Fetched> {
+    let (commit, repository) = Cache::of(address)?
+        .kept()
+        .with_context(|| format!("`{address}` was not fetched yet"))?;
+    let files = read(&repository, &commit, address)?;
+    Ok(Fetched { commit, files })
+}
+
 /// The directory of all that was ever fetched from one address.
 struct Cache<'a> {
     address: &'a Address,
@@ -97,14 +106,19 @@ struct Cache<'a> {
 }
 
 impl<'a> Cache<'a> {
-    fn open(address: &'a Address) -> Result<Cache<'a>> {
+    fn of(address: &'a Address) -> Result<Cache<'a>> {
         let base = etcetera::choose_base_strategy().ok().context(
             "there is no home directory to keep a preset in\nhelp: set `XDG_CACHE_HOME`",
         )?;
         let directory = base.cache_dir().join("scaffold").join("presets");
         let directory = directory.join(escape(&address.url));
-        fse::create_dir_all(&directory)?;
         Ok(Cache { address, directory })
+    }
+
+    fn open(address: &'a Address) -> Result<Cache<'a>> {
+        let cache = Cache::of(address)?;
+        fse::create_dir_all(&cache.directory)?;
+        Ok(cache)
     }
 
     /// The commit that the address means, and the repository that has it.
@@ -180,15 +194,23 @@ impl<'a> Cache<'a> {
     /// What the address meant the last time, where the repository can't be asked.
     fn fall_back(&self, reason: &str) -> Result<(String, PathBuf)> {
         let url = &self.address.url;
-        let noted = fs::read_to_string(self.noted_in()).unwrap_or_default();
-        let commit = noted.trim();
-        if !is_object_name(commit) || !self.repository(commit).is_dir() {
+        let Some((commit, repository)) = self.kept() else {
             return Err(cannot_fetch(url, reason));
-        }
+        };
         eprintln!(
             "note: `{url}` can't be reached, so the preset is what was fetched before, commit `{commit}`: {reason}"
         );
-        Ok((commit.to_owned(), self.repository(commit)))
+        Ok((commit, repository))
+    }
+
+    /// The commit that the address is or meant the last time, and the repository that has it.
+    fn kept(&self) -> Option<(String, PathBuf)> {
+        let commit = match self.address.commit() {
+            Some(commit) => commit.to_owned(),
+            None => fs::read_to_string(self.noted_in()).ok()?.trim().to_owned(),
+        };
+        let repository = self.repository(&commit);
+        (is_object_name(&commit) && repository.is_dir()).then_some((commit, repository))
     }
 
     /// Fetches one commit into a hidden sibling of the repository that it becomes, and answers which commit that is.

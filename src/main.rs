@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Error, Result};
 use scaffold::cli::{self, PresetCommand, Request};
-use scaffold::commands;
+use scaffold::commands::{self, completions};
 use scaffold::interrupt::Interrupted;
 use scaffold::refusal::Refusal;
 use scaffold::report;
@@ -19,10 +19,14 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    match cli::parse(env::args_os().collect())? {
+    let args = env::args_os().collect();
+    if let Some(shell) = env::var_os(completions::ASKING_SHELL) {
+        return completions::answer(&shell, args);
+    }
+    match cli::parse(args)? {
         Request::New(args, preset) => commands::new::run(&args, &preset),
         Request::Verify(args, preset) => commands::verify::run(&args, &preset),
-        Request::Completions(shell, command) => commands::completions::run(shell, *command),
+        Request::Completions(shell) => completions::run(shell),
         Request::Man(directory, command) => commands::man::run(&directory, *command),
         Request::Preset(PresetCommand::List { format }) => commands::preset::list(format),
         Request::Preset(PresetCommand::Show { preset, format }) => {

@@ -34,11 +34,23 @@ enum Place {
     Repository(Address),
 }
 
+/// How a preset comes out of a git repository.
+type Get = fn(&Address) -> Result<Fetched>;
+
 /// The preset that users name: a built-in one, a directory, or a git repository.
 pub fn load(preset: &str) -> Result<Preset> {
+    load_with(preset, fetch::fetch)
+}
+
+/// The preset that users name, if it is on this machine already.
+pub fn load_kept(preset: &str) -> Result<Preset> {
+    load_with(preset, fetch::kept)
+}
+
+fn load_with(preset: &str, get: Get) -> Result<Preset> {
     let place = place(preset)?;
-    let (files, commit) = read(&place, &mut fail)?;
-    let opened = open(&place, files, &[], &mut fail);
+    let (files, commit) = read(&place, get, &mut fail)?;
+    let opened = open(&place, files, &[], get, &mut fail);
     let mut opened = opened.with_context(|| format!("the preset `{preset}` can't be used"))?;
     opened.commit = commit;
     Ok(opened)
@@ -53,7 +65,7 @@ pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Finding>)> {
         findings.push(Finding::of(&error, path));
         Ok(())
     };
-    let files = match read(&place, &mut refuse) {
+    let files = match read(&place, fetch::fetch, &mut refuse) {
         Ok((files, _)) => files,
         // The rest of it isn't looked at.
         Err(error) if error.is::<TooMuch>() => {
@@ -63,7 +75,7 @@ pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Finding>)> {
         Err(error) => return Err(error),
     };
     let manifest = files.get(MANIFEST).cloned().unwrap_or_default();
-    let opened = match open(&place, files, &[], &mut refuse) {
+    let opened = match open(&place, files, &[], fetch::fetch, &mut refuse) {
         Ok(preset) => Some(preset),
         Err(error) => {
             findings.extend(of_manifest(error, preset, &manifest));
@@ -146,7 +158,7 @@ fn parent(child: &Place, extends: &str) -> Result<Place> {
 }
 
 /// The files of a place, and the commit that they are of.
-fn read(place: &Place, refuse: &mut Refuse) -> Result<(Files, Option<String>)> {
+fn read(place: &Place, get: Get, refuse: &mut Refuse) -> Result<(Files, Option<String>)> {
     match place {
         Place::BuiltIn(dir) => Ok((embedded(dir)?, None)),
         Place::Directory(root) => {
@@ -156,7 +168,7 @@ fn read(place: &Place, refuse: &mut Refuse) -> Result<(Files, Option<String>)> {
             Ok((directory(root, refuse)?, None))
         }
         Place::Repository(address) => {
-            let Fetched { commit, files } = fetch::fetch(address)?;
+            let Fetched { commit, files } = get(address)?;
             Ok((files, Some(commit)))
         }
     }
@@ -168,6 +180,7 @@ fn open(
     place: &Place,
     mut files: Files,
     children: &[String],
+    get: Get,
     refuse: &mut Refuse,
 ) -> Result<Preset> {
     let manifest = Manifest::parse(&files)?;
@@ -187,8 +200,8 @@ fn open(
                 files.retain(|path, _| !path.starts_with(&inside));
             }
             let extended = parent(place, extends).and_then(|place| {
-                let (files, _) = read(&place, &mut fail)?;
-                open(&place, files, &chain, &mut fail)
+                let (files, _) = read(&place, get, &mut fail)?;
+                open(&place, files, &chain, get, &mut fail)
             });
             // Its findings are none of the preset's own.
             let extended = extended.map_err(|error| match error.downcast::<Findings>() {

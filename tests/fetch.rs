@@ -627,3 +627,22 @@ fn a_preset_from_a_repository_reaches_no_directory_beside_it() {
         assert!(seen.stderr.contains(&said), "{seen}");
     }
 }
+
+/// Whoever types a command line waits for no network.
+#[test]
+fn completing_takes_what_was_fetched_and_fetches_nothing() {
+    let (test, _) = repository();
+    let choice = "[[choice]]\nname = \"audit\"\nprompt = \"Audit it?\"\nkind = \"flag\"\n";
+    test.write("../preset/preset.toml", &format!("{MANIFEST}{choice}"));
+    commit(&test);
+    let completed = || {
+        let preset = url(&test);
+        let words = ["--", "scaffold", "new", "x", "--preset", &preset, "--audi"];
+        let mut scaffold = test.scaffold(&words);
+        test.see(scaffold.env("SCAFFOLD_COMPLETE", "fish")).stdout
+    };
+    assert_eq!(completed(), "");
+    assert!(!test.dir().join("../home/.cache").exists());
+    assert_eq!(new(&test, "").code, Some(0));
+    assert_eq!(completed(), "--audit\tAudit it? [default: no]\n");
+}

@@ -1,95 +1,192 @@
-//! What shells and `man` read: completions and the manual.
+//! Shells complete command lines: each one for real, set up as `scaffold completions` says.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod support;
 
-use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use support::Test;
+use support::terminal::Terminal;
 
-/// Whether a program is there; its own tests are for those machines that have it.
-fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+/// A preset whose author knows how shells read what they are given.
+const PRESET: &str = r#"name = "house"
+description = "Ours"
+
+[[choice]]
+name = "queue"
+prompt = "Which \"queue\" [of: ours], it's `touch pwned` or $(touch pwned)?"
+default = "nats"
+[[choice.option]]
+name = "nats"
+help = "it's [fast]: \"$(touch pwned)\" `touch pwned` $HOME \\"
+[[choice.option]]
+name = "kafka"
+help = "\"; touch pwned; \"' ) ; touch pwned ; ("
+
+[[choice]]
+name = "extras"
+prompt = "Which extras?"
+kind = "many"
+[[choice.option]]
+name = "metrics"
+help = ""
+[[choice.option]]
+name = "traces"
+help = ""
+"#;
+
+/// What is typed, and some of what is offered then.
+const OFFERED: &[(&str, &[&str])] = &[
+    ("scaffold ", &["verify", "completions"]),
+    ("scaffold preset ", &["show", "check", "price"]),
+    ("scaffold completions ", &["zsh", "elvish"]),
+    ("scaffold new x --", &["--database", "--observability"]),
+    (
+        "scaffold new x --database ",
+        &["sqlite", "postgres", "mysql"],
+    ),
+    (
+        "scaffold verify --only ",
+        &["database=sqlite", "cache=redis"],
+    ),
+    ("scaffold new x --preset ", &["axum", "house"]),
+    ("scaffold new x --preset house --", &["--queue", "--extras"]),
+    ("scaffold new x --preset house --queue ", &["nats", "kafka"]),
+    (
+        "scaffold new x --preset house --extras traces,",
+        &["traces,metrics"],
+    ),
+];
+
+/// A test with that preset, whose shell was told to complete as the program says on a terminal.
+fn set_up(shell: &str, before: &str) -> Test {
+    let test = Test::new();
+    test.preset(&[("preset.toml", PRESET)]);
+    let program = env!("CARGO_BIN_EXE_scaffold");
+    let terminal = Terminal::open(&test, &format!("{program} completions {shell}"));
+    let (code, shown) = terminal.close();
+    assert_eq!(code, Some(0), "{shown}");
+    let (_, tip) = shown.split_once("help: put `").unwrap();
+    let (line, rest) = tip.split_once("` into `~/").unwrap();
+    let (file, _) = rest.split_once('`').unwrap();
+    test.write(&format!("../home/{file}"), &format!("{before}\n{line}\n"));
+    test
 }
 
-fn run(test: &Test, program: &str, args: &[&str]) -> Output {
-    let mut command = Command::new(program);
-    test.at_home(command.args(args));
-    command.output().unwrap()
+/// Has the program on the `PATH` of a shell.
+fn with_program(line: &str) -> String {
+    let directory = Path::new(env!("CARGO_BIN_EXE_scaffold")).parent();
+    format!("PATH={}:$PATH {line}", directory.unwrap().display())
 }
 
-/// Writes the script of a shell into a file.
-fn script(test: &Test, args: &[&str]) {
-    let seen = test.run(&[&["completions"], args].concat());
-    assert_eq!(seen.code, Some(0), "{seen}");
-    test.write("script", &seen.stdout);
-}
-
-/// What bash offers after these words, the last of which is being typed.
-fn offered(test: &Test, words: &[&str]) -> String {
-    let (last, previous) = (words.len() - 1, words[words.len() - 2]);
-    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-    let line = format!(
-        "source ./script; COMP_WORDS=({}); COMP_CWORD={last}; _scaffold scaffold '{}' '{previous}'; echo \"${{COMPREPLY[@]}}\"",
-        quoted.join(" "),
-        words[last]
-    );
-    let output = run(test, "bash", &["-c", &line]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+/// Types what is to be completed, and looks at what the shell shows.
+fn completes(test: &Test, shell: &str, offered: &[(&str, &[&str])], tab: &str) {
+    let line = with_program(&format!("{shell} -i"));
+    let mut terminal = Terminal::open(test, &format!("stty cols 120 rows 40; {line}"));
+    terminal.wait_for("ready> ");
+    for (typed, offered) in offered {
+        terminal.forget();
+        terminal.press(typed);
+        terminal.press(tab);
+        for offer in *offered {
+            terminal.wait_for(offer);
+        }
+        // Clears the line.
+        terminal.press("\x15");
+    }
+    terminal.press("exit\r");
+    terminal.close();
+    assert!(!test.dir().join("pwned").exists());
 }
 
 #[test]
 fn bash_completes_choices_and_options() {
-    let test = Test::new();
-    script(&test, &["bash"]);
-    assert!(run(&test, "bash", &["-n", "./script"]).status.success());
-    assert_eq!(
-        offered(&test, &["scaffold", "new", "x", "--database", ""]),
-        "sqlite postgres mysql"
-    );
-    assert_eq!(
-        offered(&test, &["scaffold", "new", "x", "--cache", "m"]),
-        "memory"
-    );
-    assert_eq!(
-        offered(&test, &["scaffold", "new", "x", "--obs"]),
-        "--observability"
-    );
-    assert_eq!(offered(&test, &["scaffold", "preset", "s"]), "show");
+    let test = set_up("bash", "PS1='ready> '");
+    completes(&test, "bash", OFFERED, "\t\t");
+}
+
+/// For bash `=` and `:` are words of their own.
+#[test]
+fn bash_completes_what_follows_an_equals_sign() {
+    let test = set_up("bash", "PS1='ready> '");
+    let offered: &[(&str, &[&str])] = &[
+        ("scaffold new x --database=", &["sqlite", "postgres"]),
+        ("scaffold new x --database=po", &["--database=postgres "]),
+        ("scaffold new x --preset=house --queue=", &["nats", "kafka"]),
+        ("scaffold verify --only database=", &["sqlite", "postgres"]),
+        (
+            "scaffold verify --only database=po",
+            &["database=postgres "],
+        ),
+    ];
+    completes(&test, "bash", offered, "\t\t");
 }
 
 #[test]
-fn the_choices_of_another_preset_are_completed_too() {
-    let test = Test::new();
-    let choice = "name = \"house\"\ndescription = \"\"\n[[choice]]\nname = \"queue\"\nprompt = \"\"\ndefault = \"nats\"\n[[choice.option]]\nname = \"nats\"\nhelp = \"\"\n";
-    test.preset(&[("preset.toml", choice)]);
-    script(&test, &["bash", "--preset", "house"]);
-    assert_eq!(
-        offered(&test, &["scaffold", "new", "x", "--queue", ""]),
-        "nats"
-    );
+fn zsh_completes_choices_and_options() {
+    if support::has("zsh") {
+        let test = set_up("zsh", "PS1='ready> '\nautoload -Uz compinit && compinit -u");
+        completes(&test, "zsh", OFFERED, "\t");
+    }
 }
 
 #[test]
-fn stdout_has_the_script_and_stderr_says_where_it_belongs() {
+fn fish_completes_choices_and_options() {
+    if !support::has("fish") {
+        return;
+    }
+    let test = set_up("fish", "");
+    for (typed, offered) in OFFERED {
+        let line = with_program(&format!("fish --command \"complete -C '{typed}'\""));
+        let mut shell = Command::new("sh");
+        test.at_home(shell.args(["-c", &line]));
+        let seen = test.see(&mut shell);
+        for offer in *offered {
+            assert!(seen.stdout.contains(offer), "{typed}: {seen}");
+        }
+    }
+    assert!(!test.dir().join("pwned").exists());
+}
+
+/// Its completer is asked as its editor asks it: by the words.
+#[test]
+fn elvish_completes_choices_and_options() {
+    if !support::has("elvish") {
+        return;
+    }
+    let test = set_up("elvish", "");
+    let rc = "../home/.config/elvish/rc.elv";
+    let mut lines = test.read(rc);
+    for (typed, _) in OFFERED {
+        let words: Vec<_> = typed.split(' ').map(|word| format!("'{word}'")).collect();
+        let words = words.join(" ");
+        lines += &format!("$edit:completion:arg-completer[scaffold] {words} >> offered\n");
+        lines += "echo '' >> offered\n";
+    }
+    test.write(rc, &(lines + "exit\n"));
+    let (code, shown) = Terminal::open(&test, &with_program("elvish")).close();
+    assert_eq!(code, Some(0), "{shown}");
+    let offers = test.read("offered");
+    let offers: Vec<_> = offers.split("\n\n").collect();
+    for ((typed, offered), offers) in OFFERED.iter().zip(offers) {
+        for offer in *offered {
+            assert!(offers.contains(offer), "{typed}: {offers}");
+        }
+    }
+    assert!(!test.dir().join("pwned").exists());
+}
+
+#[test]
+fn stdout_has_the_script_with_nothing_of_a_preset() {
     let test = Test::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let seen = test.run(&["completions", shell]);
-        assert_eq!(seen.code, Some(0), "{seen}");
-        assert!(seen.stdout.contains("observability") && !seen.stdout.contains("help: put"));
+        assert_eq!((seen.code, &*seen.stderr), (Some(0), ""), "{seen}");
         assert!(
-            seen.stderr.starts_with("help: ") && seen.stderr.lines().count() == 1,
-            "{}",
-            seen.stderr
+            seen.stdout.contains("SCAFFOLD_COMPLETE") && !seen.stdout.contains("database"),
+            "{seen}"
         );
     }
     assert_seen!(test.run(&["completions", "csh"]), @"
@@ -101,75 +198,12 @@ fn stdout_has_the_script_and_stderr_says_where_it_belongs() {
 }
 
 #[test]
-fn other_shells_can_read_theirs() {
+fn a_shell_that_there_is_not_is_told_as_such() {
     let test = Test::new();
-    for shell in ["zsh", "fish"].into_iter().filter(|shell| has(shell)) {
-        script(&test, &[shell]);
-        let output = run(&test, shell, &["-n", "script"]);
-        assert!(
-            output.status.success(),
-            "{shell}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-}
-
-#[test]
-fn the_manual_has_a_page_for_each_command() {
-    let test = Test::new();
-    assert_seen!(test.run(&["man", "the manual"]), @"
-    exit 0
+    assert_seen!(test.see(test.scaffold(&["--", "scaffold", ""]).env("SCAFFOLD_COMPLETE", "csh")), @"
+    exit 2
     --- stderr
-    wrote the manual to `the manual`
-    help: read it with `man the manual/scaffold.1`
+    error: the variable `SCAFFOLD_COMPLETE` has no option `csh`
+    help: unset `SCAFFOLD_COMPLETE`
     ");
-    let pages = support::paths(&test.dir().join("the manual"));
-    for name in [
-        "",
-        "-new",
-        "-verify",
-        "-preset",
-        "-preset-list",
-        "-preset-show",
-        "-completions",
-        "-man",
-    ] {
-        assert!(pages.contains(&format!("scaffold{name}.1")), "{pages:?}");
-    }
-    let overview = test.read("the manual/scaffold.1");
-    for command in ["new", "verify", "preset", "completions", "man"] {
-        assert!(
-            overview.contains(&format!("scaffold\\-{command}(1)")),
-            "{overview}"
-        );
-    }
-    assert!(
-        test.read("the manual/scaffold-new.1")
-            .contains("\\-\\-database")
-    );
-    // The same again, over what is there.
-    assert_eq!(test.run(&["man", "the manual"]).code, Some(0));
-    if has("man") && Path::new("/usr/bin/groff").exists() {
-        for page in &pages {
-            let output = run(
-                &test,
-                "man",
-                &["--warnings", "-l", &format!("the manual/{page}")],
-            );
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success() && said.is_empty(), "{page}: {said}");
-        }
-    }
-}
-
-#[test]
-fn a_directory_of_the_manual_that_is_a_file_is_told_as_such() {
-    let test = Test::new();
-    test.write("file", "mine");
-    assert_seen!(test.run(&["man", "file"]), @"
-    exit 1
-    --- stderr
-    error: `file` can't be written: File exists (os error 17)
-    ");
-    assert_eq!(fs::read_to_string(test.dir().join("file")).unwrap(), "mine");
 }

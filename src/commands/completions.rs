@@ -1,32 +1,96 @@
-//! `scaffold completions`: the script that completes command lines, for the choices of the preset in use.
+//! `scaffold completions`: the script with which a shell asks this program how a command line goes on, and the answers.
+//!
+//! Nothing of a preset is in the script: what its author writes is data to the program, and would be code to a shell.
 
-use std::io::{self, ErrorKind, Write};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use clap_complete::Shell;
+use clap_complete::env::{EnvCompleter, Shells};
 
-/// Prints the script on stdout, and on stderr where it belongs.
-pub fn run(shell: Shell, mut command: clap::Command) -> Result<()> {
+use crate::cli;
+use crate::refusal::Refusal;
+
+/// The variable with which the script says which shell asks.
+pub const ASKING_SHELL: &str = "SCAFFOLD_COMPLETE";
+
+/// The script for bash: that of clap_complete knows nothing of `--database=po`.
+const BASH: &str = include_str!("completions.bash");
+
+/// Prints the script on stdout. To whoever looks at it, says on stderr where it belongs.
+pub fn run(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, "scaffold", &mut script);
-    match io::stdout().write_all(&script) {
-        // Whoever read it has had enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        written => written.context("stdout can't be written")?,
+    match shell {
+        Shell::Bash => script.extend_from_slice(BASH.as_bytes()),
+        shell => {
+            let [name, program, completer] = ["scaffold"; 3];
+            let shell = completer_of(&shell.to_string())?;
+            shell.write_registration(ASKING_SHELL, name, program, completer, &mut script)?;
+        }
     }
-    eprintln!("help: {}", place(shell));
+    print(&script)?;
+    if io::stdout().is_terminal() {
+        eprintln!("help: {}", place(shell));
+    }
     Ok(())
 }
 
+/// Answers a shell's question: what may stand next in the words after `--`.
+pub fn answer(shell: &OsStr, args: Vec<OsString>) -> Result<()> {
+    let shell = completer_of(&shell.to_string_lossy())?;
+    let words: Vec<_> = args
+        .into_iter()
+        .skip_while(|arg| arg != "--")
+        .skip(1)
+        .collect();
+    let directory = env::current_dir().ok();
+    let mut answer = Vec::new();
+    shell.write_complete(
+        &mut cli::begun(&words)?,
+        words,
+        directory.as_deref(),
+        &mut answer,
+    )?;
+    print(&answer)
+}
+
+fn completer_of(shell: &str) -> Result<&'static dyn EnvCompleter> {
+    const SHELLS: &Shells<'static> = &Shells::builtins();
+    let completer = SHELLS.completer(shell);
+    let unknown = || {
+        Refusal::new(format!(
+            "the variable `{ASKING_SHELL}` has no option `{shell}`"
+        ))
+    };
+    completer.ok_or_else(|| unknown().help(format!("unset `{ASKING_SHELL}`")).into())
+}
+
+fn print(text: &[u8]) -> Result<()> {
+    match io::stdout().write_all(text) {
+        // Whoever read it has had enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("stdout can't be written"),
+    }
+}
+
+/// The line that a shell reads when it starts, so that the script is always that of the program in use.
 fn place(shell: Shell) -> &'static str {
     match shell {
-        Shell::Bash => "put it into `~/.local/share/bash-completion/completions/scaffold`",
+        Shell::Bash => "put `eval \"$(scaffold completions bash)\"` into `~/.bashrc`",
         Shell::Elvish => {
-            "put it into `~/.config/elvish/lib/scaffold.elv`, and `use scaffold` into `rc.elv`"
+            "put `eval (scaffold completions elvish | slurp)` into `~/.config/elvish/rc.elv`"
         }
-        Shell::Fish => "put it into `~/.config/fish/completions/scaffold.fish`",
-        Shell::PowerShell => "append it to the file that `$PROFILE` names",
-        Shell::Zsh => "put it into a file `_scaffold` in a directory of `$fpath`",
-        _ => "put it where your shell looks for completions",
+        Shell::Fish => {
+            "put `scaffold completions fish | source` into `~/.config/fish/completions/scaffold.fish`"
+        }
+        Shell::PowerShell => {
+            "put `scaffold completions powershell | Out-String | Invoke-Expression` into the file that `$PROFILE` names"
+        }
+        Shell::Zsh => {
+            "put `eval \"$(scaffold completions zsh)\"` into `~/.zshrc`, after `compinit`"
+        }
+        _ => "have your shell read it when it starts",
     }
 }
