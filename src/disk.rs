@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::interrupt;
+use crate::mode;
 use crate::plan::Plan;
 use crate::refusal::Refusal;
 use crate::tree::{self, Tree};
@@ -48,8 +49,7 @@ impl Destination {
             }
         }
         let resolve = |path: &Path| {
-            path.canonicalize()
-                .with_context(|| format!("`{}` can't be read", path.display()))
+            dunce::canonicalize(path).with_context(|| format!("`{}` can't be read", path.display()))
         };
         let (path, was_there) = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => (
@@ -108,8 +108,7 @@ impl Staging {
         let prefix = format!(".{name}.");
         builder.prefix(&prefix).suffix(".scaffold");
         // The directory becomes the project's, so it gets the mode of any new directory.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        mode::set(&mut builder, mode::RUNS);
         let directory = builder
             .tempdir_in(&destination.parent)
             // Its kind alone: the rest is a temporary path, which says nothing to anybody.
@@ -133,6 +132,10 @@ impl Staging {
     /// Puts the project in place.
     pub fn publish(&self) -> Result<()> {
         let destination = &self.destination.path;
+        // Elsewhere a rename takes the place of an empty directory.
+        if cfg!(windows) && self.destination.was_there {
+            fs::remove_dir(destination).map_err(|error| cannot_write(destination, &error))?;
+        }
         fs::rename(self.path(), destination).map_err(|error| cannot_write(destination, &error))
     }
 
@@ -178,9 +181,8 @@ fn write_files<'t>(
 fn write_file(path: &Path, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
     if tree::is_executable(text) {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o777);
+        mode::open_with(&mut options, mode::RUNS);
     }
     options.open(path)?.write_all(text.as_bytes())
 }

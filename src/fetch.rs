@@ -12,7 +12,9 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use etcetera::BaseStrategy;
@@ -29,6 +31,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long a signal that ended git may take to get to this program, too.
 const HEARSAY: Duration = Duration::from_millis(100);
 /// How long git gets to end what it started.
+#[cfg(unix)]
 const GRACE: Duration = Duration::from_secs(2);
 /// How long what git writes is left alone before it is measured again.
 const MEASURE: Duration = Duration::from_millis(50);
@@ -563,8 +566,8 @@ fn reason(said: &str) -> String {
 }
 
 /// Asks git to end, which removes what it began, and what it started; and ends whatever does not.
+#[cfg(unix)]
 fn end(git: &mut Child) -> io::Result<()> {
-    #[cfg(unix)]
     if let Some(id) = rustix::process::Pid::from_raw(git.id().cast_signed()) {
         use rustix::process::{Signal, kill_process, kill_process_group};
         let is_group = is_unattended();
@@ -583,6 +586,12 @@ fn end(git: &mut Child) -> io::Result<()> {
     }
     git.kill()?;
     git.wait().map(|_| ())
+}
+
+/// On Windows nobody can ask it. What it began is below a directory that goes.
+#[cfg(windows)]
+fn end(git: &mut Child) -> io::Result<()> {
+    crate::git::kill(git)
 }
 
 #[cfg(test)]

@@ -109,17 +109,38 @@ fn own_group(command: &mut Command) {
     command.process_group(0);
 }
 
-#[cfg(not(unix))]
-fn own_group(_: &mut Command) {}
+#[cfg(windows)]
+fn own_group(command: &mut Command) {
+    use std::os::windows::process::CommandExt;
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+}
 
 /// Ends git and what it started, and waits: the directory that they write to is about to go.
-fn kill(git: &mut Child) -> io::Result<()> {
-    #[cfg(unix)]
+pub fn kill(git: &mut Child) -> io::Result<()> {
+    kill_group(git)?;
+    git.wait().map(|_| ())
+}
+
+#[cfg(unix)]
+fn kill_group(git: &Child) -> io::Result<()> {
     if let Some(group) = rustix::process::Pid::from_raw(git.id().cast_signed()) {
         // An error says that they have ended by themselves.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
-    #[cfg(not(unix))]
-    git.kill()?;
-    git.wait().map(|_| ())
+    Ok(())
+}
+
+/// Windows kills no groups, but knows who started whom.
+#[cfg(windows)]
+fn kill_group(git: &mut Child) -> io::Result<()> {
+    let mut taskkill = Command::new("taskkill");
+    taskkill.args(["/T", "/F", "/PID", &git.id().to_string()]);
+    taskkill.stdin(Stdio::null());
+    // An error says that they have ended by themselves, or that git has to be ended alone.
+    let _ = taskkill
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    git.kill()
 }

@@ -18,6 +18,7 @@ pub mod git;
 pub mod incoming;
 pub mod interrupt;
 pub mod mirror;
+pub mod mode;
 pub mod record;
 pub mod source;
 pub mod verify;

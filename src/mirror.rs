@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::mode;
 use crate::refusal::Refusal;
 use crate::tree::{self, Tree};
 
@@ -78,14 +79,15 @@ impl Mirror {
                         return refuse(format!("`{shown}` is there already, and is not empty"));
                     }
                 }
-                root.canonicalize().with_context(unreadable)?
+                dunce::canonicalize(root).with_context(unreadable)?
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let parent = match root.parent() {
                     Some(parent) if !parent.as_os_str().is_empty() => parent,
                     _ => Path::new("."),
                 };
-                let (Ok(parent), Some(name)) = (parent.canonicalize(), root.file_name()) else {
+                let (Ok(parent), Some(name)) = (dunce::canonicalize(parent), root.file_name())
+                else {
                     return refuse(format!("there is no directory for `{shown}` to go into"));
                 };
                 parent.join(name)
@@ -198,15 +200,11 @@ impl Mirror {
             fs::create_dir_all(parent)?;
             let mut builder = tempfile::Builder::new();
             builder.prefix(".dev.");
-            #[cfg(unix)]
-            {
-                let mode = if tree::is_executable(text) {
-                    0o777
-                } else {
-                    0o666
-                };
-                builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-            }
+            let mode = match tree::is_executable(text) {
+                true => mode::RUNS,
+                false => mode::USUAL,
+            };
+            mode::set(&mut builder, mode);
             let mut temporary = builder.tempfile_in(parent)?;
             temporary.write_all(text.as_bytes())?;
             temporary.persist(&file)?;

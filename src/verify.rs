@@ -166,7 +166,7 @@ impl Verifier<'_> {
             .iter()
             .map(|server| (server.variable.clone(), url(server).into()));
         let log = self.log(&verified.options);
-        let root = directory.path().canonicalize()?;
+        let root = dunce::canonicalize(directory.path())?;
         let project = Project::new(&root, &self.build_dir, log, variables.collect())?;
         let done = self.compile(&project, &root, verified, at);
         // What is left in the build directory costs space, and no combination its result.

@@ -57,7 +57,7 @@ impl Exclusion {
 
     fn write(&self) -> io::Result<Staged> {
         // Where the manifest is a link, what it points to changes.
-        let manifest = self.manifest.canonicalize()?;
+        let manifest = dunce::canonicalize(&self.manifest)?;
         let mut file = NamedTempFile::new_in(manifest.parent().unwrap_or(Path::new("/")))?;
         file.write_all(self.text.as_bytes())?;
         fs::set_permissions(file.path(), fs::metadata(&manifest)?.permissions())?;

@@ -102,7 +102,7 @@ fn parent(extends: &str, path: &Path) -> Result<String> {
     if source::built_in().any(|other| other == extends) {
         return Ok(extends.to_owned());
     }
-    let directory = env::current_dir()?.join(extends).canonicalize()?;
+    let directory = dunce::canonicalize(env::current_dir()?.join(extends))?;
     let relative = relative(&directory, path)
         .with_context(|| format!("there is no path from `{}` to `{extends}`", path.display()))?;
     Ok(relative)

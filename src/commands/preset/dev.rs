@@ -40,8 +40,7 @@ pub fn dev(directory: &Path, out: &Path, with: &[String]) -> Result<()> {
     interrupt::watch()?;
     interrupt::leave("what was rendered stays");
     let shown = directory.display();
-    let directory = directory
-        .canonicalize()
+    let directory = dunce::canonicalize(directory)
         .map_err(|_| Refusal::new(format!("there is no directory `{shown}`")))?;
     let mut mirror = Mirror::open(out)?;
     check_place(mirror.root(), &directory)?;
@@ -111,7 +110,7 @@ fn stamps(directory: &Path) -> Stamps {
 /// What is rendered is no part of what it is rendered from.
 fn check_place(out: &Path, directory: &Path) -> Result<()> {
     for root in source::directories(directory) {
-        let root = root.canonicalize().unwrap_or(root);
+        let root = dunce::canonicalize(&root).unwrap_or(root);
         let Ok(inside) = out.strip_prefix(&root) else {
             continue;
         };

@@ -14,6 +14,7 @@ use crate::cli::{Format, PresetTest};
 use crate::combinations::{self, Combination};
 use crate::commands::verify::{Results, build_dir, only_with};
 use crate::interrupt;
+use crate::mode;
 use crate::mutants::{self, Mutant};
 use crate::preset::{Preset, SNAPSHOTS};
 use crate::refusal::{Refusal, list};
@@ -216,8 +217,7 @@ impl Snapshots {
             let cannot = || format!("`{}` can't be written", path.display());
             let mut builder = tempfile::Builder::new();
             // It becomes a file of the repository, with the mode of any new one.
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+            mode::set(&mut builder, mode::USUAL);
             let mut file = builder.tempfile_in(directory).with_context(cannot)?;
             file.write_all(text.as_bytes()).with_context(cannot)?;
             staged.push((path, file));
