@@ -25,7 +25,12 @@ use crate::verify::Level;
 
 /// Generates production-ready Rust services that you are glad to own.
 #[derive(Debug, Parser)]
-#[command(name = "scaffold", version, arg_required_else_help = true)]
+#[command(
+    name = "scaffold",
+    bin_name = "scaffold",
+    version,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

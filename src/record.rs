@@ -47,7 +47,11 @@ fn printed(tree: &Tree) -> Result<String> {
 fn answers_file(preset: &Preset, preset_name: &str, answers: &Answers) -> String {
     let mut document = DocumentMut::new();
     document["scaffold"] = value(env!("CARGO_PKG_VERSION"));
-    document["preset"] = value(preset_name);
+    // Read on another system, it leads to the same place.
+    document["preset"] = match cfg!(windows) {
+        true => value(preset_name.replace('\\', "/")),
+        false => value(preset_name),
+    };
     if let Some(commit) = &preset.commit {
         document["commit"] = value(commit);
     }

@@ -211,6 +211,32 @@ pub fn cd(path: &Path) -> String {
 }
 
 fn quote(word: &str) -> Cow<'_, str> {
+    if cfg!(windows) {
+        return quote_on_windows(word);
+    }
     // Only a zero byte can't be quoted, and no argument has one.
     shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
+}
+
+/// As cmd and PowerShell both take it: in double quotes, where a backslash stands for itself.
+fn quote_on_windows(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./\\:=+#".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("\"{}\"", word.replace('"', "\"\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_on_windows_can_be_pasted_into_its_shells() {
+        let quoted = |word| quote_on_windows(word).into_owned();
+        assert_eq!(quoted(r"C:\work\shop"), r"C:\work\shop");
+        assert_eq!(quoted(r"C:\my work\shop"), r#""C:\my work\shop""#);
+        assert_eq!(quoted("metrics,traces"), r#""metrics,traces""#);
+        assert_eq!(quoted(""), r#""""#);
+    }
 }
