@@ -161,6 +161,7 @@ fn a_flag_that_stands_alone_takes_no_word_for_its_option() {
     assert!(test.read("shop/shown.txt").contains(" audit "));
 }
 
+#[cfg(unix)]
 #[test]
 fn what_was_answered_is_kept_reported_and_repeated() {
     let test = house(&[]);
@@ -343,6 +344,8 @@ fn without_a_terminal_every_kind_names_its_answers() {
     ");
 }
 
+// A backslash is told as it is.
+#[cfg(unix)]
 #[test]
 fn an_answer_that_will_not_do_is_refused() {
     let refused = |flag: &str| new(&house(&[]), &[flag]);

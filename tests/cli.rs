@@ -80,6 +80,7 @@ fn it_makes_a_project_and_says_what_comes_next() {
     ");
 }
 
+#[cfg(unix)]
 #[test]
 fn an_answer_given_as_a_flag_stands_in_the_project_and_in_the_command() {
     let test = Test::new();
@@ -126,6 +127,7 @@ fn an_answer_given_as_a_flag_stands_in_the_project_and_in_the_command() {
     "#);
 }
 
+#[cfg(unix)]
 #[test]
 fn the_command_that_it_prints_makes_the_same_project() {
     let test = Test::new();
@@ -441,6 +443,7 @@ fn no_color_and_a_pipe_give_plain_text() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let test = Test::new();

@@ -1,5 +1,7 @@
 //! Where a project can go and where it can't, and what is around it: repositories, workspaces, machines that lack things.
 
+#![cfg(unix)]
+
 mod support;
 
 use std::fs;

@@ -2,6 +2,7 @@
 
 mod support;
 
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
 
 use support::{Seen, Test};
@@ -493,6 +494,7 @@ fn manifests_that_disagree_are_refused() {
     ");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_path_that_leaves_the_project_is_refused() {
     for path in [
@@ -519,6 +521,7 @@ fn a_path_that_leaves_the_project_is_refused() {
     ");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_link_in_a_preset_is_refused() {
     let test = Test::new();

@@ -56,6 +56,10 @@ impl Test {
             .env("HOME", self.root.path().join("home"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("PATH", std::env::var_os("PATH").unwrap());
+        // Without it Windows does not start much.
+        if let Some(root) = std::env::var_os("SystemRoot") {
+            command.env("SystemRoot", root);
+        }
     }
 
     /// What the program does with these arguments.
@@ -70,12 +74,11 @@ impl Test {
 
     /// What a command has done.
     pub fn seen(&self, output: Output) -> Seen {
-        let root = self.root.path().canonicalize().unwrap();
+        let root = dunce::canonicalize(self.root.path()).unwrap();
         let plain = |bytes: Vec<u8>| {
-            String::from_utf8(bytes)
-                .unwrap()
-                .replace(root.to_str().unwrap(), "[ROOT]")
-                .replace(self.root.path().to_str().unwrap(), "[ROOT]")
+            portable(&String::from_utf8(bytes).unwrap())
+                .replace(&portable(root.to_str().unwrap()), "[ROOT]")
+                .replace(&portable(self.root.path().to_str().unwrap()), "[ROOT]")
         };
         Seen {
             code: output.status.code(),
@@ -145,11 +148,21 @@ pub fn cargo_home() -> Vec<(&'static str, std::ffi::OsString)> {
         .collect()
 }
 
+/// A text with paths as it would be elsewhere than on Windows.
+fn portable(text: &str) -> String {
+    match cfg!(windows) {
+        // JSON has two of them.
+        true => text.replace(r"\\", "/").replace('\\', "/"),
+        false => text.to_owned(),
+    }
+}
+
 /// Every path below a directory, sorted, `/` after a directory.
 pub fn paths(root: &Path) -> Vec<String> {
     let entries = walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name();
     let path = |entry: walkdir::DirEntry| {
-        let path = entry.path().strip_prefix(root).unwrap().to_str().unwrap();
+        let path = entry.path().strip_prefix(root).unwrap();
+        let path = portable(path.to_str().unwrap());
         format!(
             "{path}{}",
             if entry.file_type().is_dir() { "/" } else { "" }
