@@ -432,7 +432,18 @@ fn explain(error: clap::Error, args: &[OsString], preset: &Preset) -> Error {
     };
     let help = match suggestion {
         Some(suggestion) => format!("did you mean `{suggestion}`?"),
-        None => "see `scaffold new --help`".to_owned(),
+        None => format!("see `scaffold {} --help`", command_in(args)),
     };
     Refusal::new(what).help(help).into()
+}
+
+/// The words of a command line that say which command it is: `new`, `preset test`.
+fn command_in(args: &[OsString]) -> String {
+    let words = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    let mut words = words.filter(|word| !word.starts_with('-'));
+    let first = words.next().unwrap_or("new");
+    match (first, words.next()) {
+        ("preset", Some(second)) => format!("{first} {second}"),
+        _ => first.to_owned(),
+    }
 }

@@ -292,6 +292,12 @@ fn an_option_that_there_is_not_is_refused_before_anything_is_done() {
     error: `--only` has no option `ink=bleu`, it has `paper=plain`, `paper=lined`, `ink=black`, `ink=blue`
     help: did you mean `ink=blue`?
     ");
+    assert_seen!(verify(&test, &["--only", "size=huge"]), @"
+    exit 2
+    --- stderr
+    error: `--only` has no option `size=huge`, it has `paper=plain`, `paper=lined`, `ink=black`, `ink=blue`
+    help: see `scaffold verify --help`
+    ");
     assert_seen!(verify(&test, &["--only", "ink=blue", "--pairs"]), @"
     exit 2
     --- stderr

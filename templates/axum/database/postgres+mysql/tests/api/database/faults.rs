@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
+use sqlx::ConnectOptions;
 
 use super::{SERVER, STRICT_TLS, TestDatabase};
 use crate::app::{TestApp, causes, eventually};
