@@ -9,6 +9,7 @@ use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use crate::faults::{self, Faults, Value, place};
+use crate::refusal::list;
 
 /// The option that stands for "without": templates see it as `none`, and it needs no directory. On the command line it
 /// also stands for no option of many.
@@ -168,7 +169,9 @@ impl Choice {
         let at = |field| place(written, &[field]);
         check_name(written, "a choice", faults);
         if let Some(name) = faults::text(written, "name").filter(|name| TAKEN.contains(name)) {
-            let what = format!("a choice can't be called `{name}`: the word is taken");
+            let what = format!(
+                "a choice can't be called `{name}`: the word is taken\nhelp: templates, flags or directories use it already, so give it another name"
+            );
             faults.add(at("name"), what);
         }
         let mut form = written.clone();
@@ -186,16 +189,27 @@ impl Choice {
         check_options(&name, &options, form.kind, &listed, faults);
         let is_text = form.kind == WrittenKind::Text;
         if is_text != form.pattern.is_some() {
-            let what = "needs `kind = \"text\"` and a `pattern`, or none of the two";
-            faults.add(at("pattern"), format!("the choice `{name}` {what}"));
+            let (what, help) = match is_text {
+                true => (
+                    "is a text without a pattern",
+                    "`pattern = \".+\"` takes any that is not empty",
+                ),
+                false => (
+                    "has a pattern, and is no text",
+                    "say `kind = \"text\"`, or leave the pattern out",
+                ),
+            };
+            faults.add(
+                at("pattern"),
+                format!("the choice `{name}` {what}\nhelp: {help}"),
+            );
         }
         if is_text && !options.is_empty() {
-            faults.add(
-                at("name"),
-                format!("the choice `{name}` has options, and is a text"),
-            );
+            let what = "has options, and is a text\nhelp: leave out the one or the other";
+            faults.add(at("name"), format!("the choice `{name}` {what}"));
         } else if !is_text && options.is_empty() && form.kind != WrittenKind::Flag {
-            faults.add(at("name"), format!("the choice `{name}` has no option"));
+            let what = "has no option\nhelp: each is a `[[choice.option]]` below it";
+            faults.add(at("name"), format!("the choice `{name}` {what}"));
         }
         let default = match default(form.default, form.kind) {
             Ok(default) => default,
@@ -216,7 +230,9 @@ impl Choice {
                 (WrittenKind::One, _) => Kind::One,
                 (WrittenKind::Text, Some(Ok(pattern))) => Kind::Text(pattern),
                 (WrittenKind::Text, Some(Err(error))) => {
-                    let what = format!("the pattern of `{name}` is not valid: {error}");
+                    let help = "it is a regular expression as Rust's `regex` has them";
+                    let what =
+                        format!("the pattern of `{name}` is not valid: {error}\nhelp: {help}");
                     faults.add(at("pattern"), what);
                     return None;
                 }
@@ -244,14 +260,20 @@ impl Choice {
             if self.is_text() {
                 if let Err(reason) = self.check_text(default) {
                     let default = default.escape_debug();
-                    let what = format!("the default `{default}` of `{name}` {reason}");
+                    let help = "it stands where nobody answers, so it has to be an answer";
+                    let what =
+                        format!("the default `{default}` of `{name}` {reason}\nhelp: {help}");
                     faults.add(at.clone(), what);
                 }
             } else if self.option(default).is_none() {
-                let what = format!("the default `{default}` of `{name}` is not one of its options");
+                let options = list(self.options.iter().map(|option| &option.name));
+                let what = format!(
+                    "the default `{default}` of `{name}` is not one of its options\nhelp: they are {options}"
+                );
                 faults.add(at.clone(), what);
             } else if self.default[..index].contains(default) {
-                let what = format!("the default of `{name}` has `{default}` twice");
+                let what =
+                    format!("the default of `{name}` has `{default}` twice\nhelp: once is enough");
                 faults.add(at.clone(), what);
             }
         }
@@ -351,16 +373,18 @@ fn check_options(
         let name = option.name.as_str();
         let is_twice = options[..index].iter().any(|other| other.name == name);
         let what = match (kind, name) {
-            _ if is_twice => Some(format!("the option `{name}` of `{choice}` stands twice")),
+            _ if is_twice => Some(format!(
+                "the option `{name}` of `{choice}` stands twice\nhelp: give one of them another name"
+            )),
             (WrittenKind::Flag, YES | NO) => None,
             (WrittenKind::Flag, _) => Some(format!(
-                "the flag `{choice}` has `{YES}` and `{NO}`, and no option `{name}`"
+                "the flag `{choice}` has `{YES}` and `{NO}`, and no option `{name}`\nhelp: a choice with options of other names is no flag"
             )),
             (_, YES | NO) => Some(format!(
-                "the option `{name}` of `{choice}` is one of a flag: such a choice has `kind = \"flag\"`"
+                "the option `{name}` of `{choice}` is one of a flag\nhelp: such a choice has `kind = \"flag\"`"
             )),
             (WrittenKind::Many, NONE) => Some(format!(
-                "the option `{NONE}` of `{choice}` stands for no option where there may be many"
+                "the option `{NONE}` of `{choice}` stands for no option where there may be many\nhelp: leave it out: it is there by itself"
             )),
             _ => None,
         };
@@ -371,7 +395,8 @@ fn check_options(
             continue;
         };
         if let Err(error) = server.address(&server.default) {
-            let what = format!("the default server of `{choice}={name}`: {error:#}");
+            let help = "it is a URL with a host and a port, such as `redis://127.0.0.1:6379`";
+            let what = format!("the default server of `{choice}={name}`: {error:#}\nhelp: {help}");
             faults.add(place(written, &["server", "default"]), what);
         }
     }
@@ -382,11 +407,17 @@ fn default(written: Option<OneOrMore>, kind: WrittenKind) -> Result<Vec<String>,
     match (written, kind) {
         (Some(OneOrMore::More(more)), WrittenKind::Many) => Ok(more),
         (None, WrittenKind::Many) => Ok(Vec::new()),
-        (Some(_), WrittenKind::Many) => Err("the default of `{name}` is no list"),
+        (Some(_), WrittenKind::Many) => Err(
+            "the default of `{name}` is no list\nhelp: there may be many: `default = [\"a\", \"b\"]`",
+        ),
         (Some(OneOrMore::One(one)), _) => Ok(vec![one]),
         (None, WrittenKind::Flag) => Ok(vec![NO.to_owned()]),
-        (None, _) => Err("the choice `{name}` has no default"),
-        (Some(_), _) => Err("the default of `{name}` is a list"),
+        (None, _) => Err(
+            "the choice `{name}` has no default\nhelp: `default` says what stands where nobody answers",
+        ),
+        (Some(_), _) => {
+            Err("the default of `{name}` is a list\nhelp: there can be but one of them")
+        }
     }
 }
 
@@ -426,7 +457,8 @@ fn compile(pattern: &str) -> Result<Regex, String> {
 pub fn check_name(table: &Value, what: &str, faults: &mut Faults) {
     let name = faults::text(table, "name").map(|name| check_word(what, name));
     if let Some(Err(error)) = name {
-        faults.add(place(table, &["name"]), error);
+        let help = "it starts with a letter, and is a flag, a directory and a variable";
+        faults.add(place(table, &["name"]), format!("{error}\nhelp: {help}"));
     }
 }
 

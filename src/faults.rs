@@ -53,7 +53,9 @@ impl Faults {
             )),
             // What follows an error of syntax is seldom what its author sees there.
             Err(error) => {
-                self.add(error.span().unwrap_or_default(), error.message());
+                let help = "a manifest is TOML, see <https://toml.io>";
+                let what = format!("{}\nhelp: {help}", error.message());
+                self.add(error.span().unwrap_or_default(), what);
                 None
             }
         }
@@ -71,7 +73,7 @@ impl Faults {
             let at = error.span().unwrap_or_else(|| value.span());
             let misses = |name: &String| error.message() == format!("missing field `{name}`");
             if !left_out.iter().any(misses) {
-                self.add(at.clone(), error.message());
+                self.add(at.clone(), with_help(error.message()));
             }
             // Without it the other fields can be read.
             left_out.push(take_field_at(&mut value, &at)?);
@@ -91,6 +93,20 @@ impl Faults {
             false => Err(self.into_error()),
         }
     }
+}
+
+/// A message of serde's with the way out.
+fn with_help(message: &str) -> String {
+    let field = message.split('`').nth(1).unwrap_or_default();
+    let help = if message.starts_with("missing field") {
+        format!("add `{field} = ...` there")
+    } else if message.starts_with("unknown field") {
+        "it may be misspelt, or stand in the wrong table".to_owned()
+    } else {
+        "an editor that knows the JSON Schema of manifests completes what can stand there"
+            .to_owned()
+    };
+    format!("{message}\nhelp: {help}")
 }
 
 /// Takes a list out of a table, and leaves an empty one there. What is no list stays.

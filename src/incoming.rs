@@ -61,7 +61,8 @@ impl<'a> Incoming<'a> {
         } else {
             return Ok(());
         };
-        Err(TooMuch(format!("the preset `{preset}` {too_much}")).into())
+        let help = "is it the right directory?";
+        Err(TooMuch(format!("the preset `{preset}` {too_much}\nhelp: {help}")).into())
     }
 
     /// Asks whether a file could be one of a preset at all, however many there are.
@@ -69,12 +70,12 @@ impl<'a> Incoming<'a> {
         let preset = self.preset;
         ensure!(
             path.chars().count() <= MAX_PATH,
-            "the preset `{preset}` has a path of more than {MAX_PATH} characters: `{}...`",
+            "the preset `{preset}` has a path of more than {MAX_PATH} characters: `{}...`\nhelp: some systems can't have it: shorten it",
             path.chars().take(60).collect::<String>()
         );
         ensure!(
             bytes <= MAX_FILE_BYTES,
-            "`{path}` of the preset `{preset}` is larger than {MAX_FILE_BYTES} bytes"
+            "`{path}` of the preset `{preset}` is larger than {MAX_FILE_BYTES} bytes\nhelp: a preset is text: keep what is large somewhere else"
         );
         Ok(())
     }
@@ -84,7 +85,7 @@ impl<'a> Incoming<'a> {
         match String::from_utf8(bytes) {
             Ok(text) => self.files.insert(Cow::Owned(path), Cow::Owned(text)),
             Err(error) => bail!(anyhow!(error.utf8_error()).context(format!(
-                "`{path}` of the preset `{}` is not text",
+                "`{path}` of the preset `{}` is not text\nhelp: a preset holds nothing but text in UTF-8",
                 self.preset
             ))),
         };

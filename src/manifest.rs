@@ -31,7 +31,7 @@ pub fn merge(
 
 fn parse(place: &str, text: &str) -> Result<DocumentMut> {
     text.parse()
-        .with_context(|| format!("`{place}` is not valid TOML"))
+        .with_context(|| format!("`{place}` is not valid TOML\nhelp: it becomes a part of the project's `Cargo.toml`, in every combination"))
 }
 
 fn merge_tables(into: &mut dyn TableLike, from: &dyn TableLike, above: &str) -> Result<()> {
@@ -68,7 +68,9 @@ fn merge_items(existing: &mut Item, item: &Item, at: &str) -> Result<()> {
             {
                 Ok(())
             }
-            _ => bail!("`{at}` is a table in one and a value in the other"),
+            _ => bail!(
+                "`{at}` is a table in one and a value in the other\nhelp: let all layers write it in one way"
+            ),
         };
     }
     if let (Some(array), Some(from)) = (existing.as_array_mut(), item.as_array()) {
@@ -83,11 +85,13 @@ fn merge_items(existing: &mut Item, item: &Item, at: &str) -> Result<()> {
     match (existing.as_value(), item.as_value()) {
         (Some(one), Some(other)) if is_same(one, other) => Ok(()),
         (Some(one), Some(other)) => bail!(
-            "`{at}` is `{}` in one and `{}` in the other",
+            "`{at}` is `{}` in one and `{}` in the other\nhelp: let both say the same, or one of them nothing",
             plain(one),
             plain(other)
         ),
-        _ => bail!("`{at}` is a table in one and a value in the other"),
+        _ => bail!(
+            "`{at}` is a table in one and a value in the other\nhelp: let all layers write it in one way"
+        ),
     }
 }
 

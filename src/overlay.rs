@@ -94,14 +94,14 @@ impl<'p> Overlay<'p> {
         let (target, place) = (source.target(), source.place());
         if target.split('/').next() == Some(MEMORY) {
             bail!(
-                "`{place}`: `{MEMORY}` holds the project's memory and is not a preset's to write"
+                "`{place}`: `{MEMORY}` holds the project's memory and is not a preset's to write\nhelp: put the file somewhere else"
             );
         }
         let file_name = target.rsplit('/').next().unwrap_or(target);
         let fragment = file_name.strip_prefix(FRAGMENT);
         if fragment.is_some() && file_name != target {
             bail!(
-                "`{place}`: a fragment stands in the root of its layer, which is `{}`",
+                "`{place}`: a fragment stands in the root of its layer, which is `{}`\nhelp: move it there; a file whose own name starts with `{FRAGMENT}` can't be made",
                 source.layer
             );
         }
@@ -138,7 +138,7 @@ impl<'p> Overlay<'p> {
 fn check_once(before: Source, source: Source) -> Result<()> {
     if (before.preset, before.layer) == (source.preset, source.layer) {
         let (before, place) = (before.place(), source.place());
-        bail!("`{before}` and `{place}` become the same file");
+        bail!("`{before}` and `{place}` become the same file\nhelp: keep one of them");
     }
     Ok(())
 }

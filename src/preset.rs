@@ -18,6 +18,7 @@ use crate::faults::{self, Faults, place};
 use crate::finding::{Refuse, fail, or_refuse};
 use crate::lock::{self, Table};
 use crate::prices::{PRICES, Prices};
+use crate::refusal::list;
 use crate::tree;
 
 pub use crate::choice::{Choice, ChoiceOption, NONE, Server};
@@ -153,7 +154,8 @@ impl Manifest {
             };
             let name_at = place(item, &["name"]);
             if choices.iter().any(|own| own.choice.name == choice.name) {
-                let what = format!("the choice `{}` stands twice", choice.name);
+                let help = "give one of them another name, or make one choice of both";
+                let what = format!("the choice `{}` stands twice\nhelp: {help}", choice.name);
                 faults.add(name_at, what);
                 continue;
             }
@@ -489,7 +491,7 @@ impl Preset {
     /// A misspelt directory would otherwise be a layer that nobody ever gets.
     fn check_file(&self, path: &str) -> Result<()> {
         if let Some(reason) = tree::unsafe_path(path) {
-            bail!("the path `{path}` {reason}");
+            bail!("the path `{path}` {reason}\nhelp: every system has to be able to have it");
         }
         let mut parts = path.split('/');
         let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
@@ -499,13 +501,29 @@ impl Preset {
             return Ok(());
         }
         let Some(choice) = self.choice(first) else {
-            bail!("`{path}` belongs to no layer: `{first}` is neither `{BASE}` nor a choice");
+            let choices = list(self.choices.iter().map(|choice| &choice.name));
+            let choices = match self.choices.is_empty() {
+                true => "there is no choice".to_owned(),
+                false => format!("the choices are {choices}"),
+            };
+            bail!(
+                "`{path}` belongs to no layer: `{first}` is neither `{BASE}` nor a choice\nhelp: {choices}; what is no part of a project stands in the root, or in a hidden directory"
+            );
         };
         let is_option = |name: &str| choice.option(name).is_some();
         let stranger = sharers(second).find(|name| !is_option(name));
         let stranger = stranger.or(parts.next().is_none().then_some(second));
         if let Some(stranger) = stranger {
-            bail!("`{path}` belongs to no layer: `{stranger}` is not an option of `{first}`");
+            let help = match choice.options.is_empty() {
+                true => "a text has no layer: templates write it".to_owned(),
+                false => {
+                    let options = list(choice.options.iter().map(|option| &option.name));
+                    format!("its options are {options}")
+                }
+            };
+            bail!(
+                "`{path}` belongs to no layer: `{stranger}` is not an option of `{first}`\nhelp: {help}"
+            );
         }
         let options = choice.options.iter().map(|option| option.name.as_str());
         let sharing: Vec<&str> = options
@@ -536,7 +554,7 @@ fn check_choices(own: &[Own], all: &[Choice], faults: &mut Faults) {
         for ((earlier, options), at) in choice.when.iter().zip(places) {
             let before = all[..index].iter().find(|other| other.name == *earlier);
             let Some(before) = before.filter(|other| !other.is_text()) else {
-                let what = "which is no choice with options before it";
+                let what = "which is no choice with options before it\nhelp: a choice can depend on those that are asked before it and have options";
                 faults.add(
                     at.clone(),
                     format!("`{name}` depends on `{earlier}`, {what}"),
@@ -547,7 +565,10 @@ fn check_choices(own: &[Own], all: &[Choice], faults: &mut Faults) {
                 .iter()
                 .filter(|option| before.option(option).is_none())
             {
-                let what = format!("the option `{option}` of `{earlier}`, which there is not");
+                let options = list(before.options.iter().map(|option| &option.name));
+                let what = format!(
+                    "the option `{option}` of `{earlier}`, which there is not\nhelp: its options are {options}"
+                );
                 faults.add(at.clone(), format!("`{name}` depends on {what}"));
             }
         }

@@ -79,7 +79,7 @@ fn contain<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
             .spawn_scoped(scope, work);
         let worker = worker.context("there is no memory to render with")?;
         let result = worker.join();
-        result.unwrap_or_else(|_| bail!("a template of the preset makes the template engine panic"))
+        result.unwrap_or_else(|_| bail!("a template of the preset makes the template engine panic\nhelp: take out what was changed last, and tell minijinja's authors"))
     })
 }
 
@@ -102,20 +102,20 @@ fn render_here(preset: &Preset, answers: &Answers, refuse: &mut Refuse) -> Resul
             bytes += text.len();
             ensure!(
                 bytes <= MAX_BYTES,
-                "the project is larger than {MAX_BYTES} bytes"
+                "the project is larger than {MAX_BYTES} bytes\nhelp: a project starts small: let its files be made less"
             );
             let inserted = tree.insert(path, text).with_context(|| place.clone());
             or_refuse(&place, inserted, refuse)?;
             ensure!(
                 tree.len() <= MAX_FILES,
-                "the project has more than {MAX_FILES} files"
+                "the project has more than {MAX_FILES} files\nhelp: a project starts small: bring fewer"
             );
         }
     }
     engine.check_fragments(&overlay, refuse)?;
     if let Some((one, other)) = tree.collision() {
         let same = anyhow!(
-            "`{one}` and `{other}` are the same to systems that do not tell upper case from lower case"
+            "`{one}` and `{other}` are the same to systems that do not tell upper case from lower case\nhelp: rename one of them"
         );
         let place = overlay.files.get(other).map(Source::place);
         refuse(place.as_deref().unwrap_or(other), same)?;
@@ -322,7 +322,7 @@ impl Engine {
         }
         ensure!(
             text.len() <= MAX_FILE_BYTES,
-            "`{}` becomes larger than {MAX_FILE_BYTES} bytes",
+            "`{}` becomes larger than {MAX_FILE_BYTES} bytes\nhelp: look for a loop that writes too much",
             source.place()
         );
         Ok(text)
@@ -339,7 +339,7 @@ impl Engine {
         }
         ensure!(
             source.text.len() <= MAX_TEMPLATE,
-            "`{}` is larger than a template may be, {MAX_TEMPLATE} bytes",
+            "`{}` is larger than a template may be, {MAX_TEMPLATE} bytes\nhelp: what does not vary can be a file of its own, without `.jinja`",
             source.place()
         );
         self.environment.set_syntax(syntax(source.target())?);
@@ -473,6 +473,14 @@ fn describe(error: &minijinja::Error, source: &Source) -> Finding {
         ErrorKind::BadEscape => finding.help(
             "a filter quotes it for where it lands: `toml`, `yaml`, `json`, `rust`, `sh` or `markdown`, each with the quotes that it needs",
         ),
-        _ => finding,
+        ErrorKind::UnknownFilter => finding.help(
+            "filters are those of minijinja, `fit`, and those that quote: `toml`, `yaml`, `json`, `rust`, `sh`, `markdown`",
+        ),
+        ErrorKind::UnknownFunction => finding.help("functions are `fragments(NAME)` and `range(N)`"),
+        ErrorKind::OutOfFuel => finding.help("what a template may do is counted: look for a loop without an end"),
+        ErrorKind::SyntaxError => finding.help(
+            "there are `if`, `for`, `set`, `filter` and `raw`, as minijinja has them: <https://docs.rs/minijinja>",
+        ),
+        _ => finding.help("see what minijinja has: <https://docs.rs/minijinja>"),
     }
 }

@@ -45,10 +45,12 @@ impl Tree {
     ) -> Result<()> {
         let path = path.into();
         if let Some(reason) = unsafe_path(&path) {
-            bail!("the path `{path}` {reason}");
+            bail!("the path `{path}` {reason}\nhelp: every system has to be able to have it");
         }
         if let Some(file) = self.file_in_the_way(&path) {
-            bail!("`{file}` is a file and `{path}` needs a directory, or the other way round");
+            bail!(
+                "`{file}` is a file and `{path}` needs a directory, or the other way round\nhelp: rename one of them"
+            );
         }
         self.files.insert(path, text.into());
         Ok(())
@@ -235,7 +237,10 @@ mod tests {
     #[test]
     fn a_text_that_is_no_tree_is_refused() {
         insta::assert_snapshot!("hello\n".parse::<Tree>().unwrap_err(), @"a tree opens with `==> PATH`, not with `hello`");
-        insta::assert_snapshot!("==> /etc/passwd\nroot\n".parse::<Tree>().unwrap_err(), @"the path `/etc/passwd` is absolute");
+        insta::assert_snapshot!("==> /etc/passwd\nroot\n".parse::<Tree>().unwrap_err(), @"
+        the path `/etc/passwd` is absolute
+        help: every system has to be able to have it
+        ");
     }
 
     #[test]

@@ -66,8 +66,20 @@ fn house(files: &[(&str, &str)]) -> Test {
     test
 }
 
+/// What the check says, after making sure that each finding has a file and a way out.
 fn check(files: &[(&str, &str)]) -> Seen {
-    house(files).run(&["preset", "check", "house"])
+    checked(&house(files))
+}
+
+fn checked(test: &Test) -> Seen {
+    let seen = test.run(&["preset", "check", "house", "--format=json"]);
+    let report: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    for finding in report["findings"].as_array().unwrap() {
+        for field in ["file", "what", "help"] {
+            assert!(finding[field].is_string(), "no `{field}` in {finding}");
+        }
+    }
+    test.run(&["preset", "check", "house"])
 }
 
 #[test]
@@ -118,6 +130,7 @@ fn a_manifest_that_can_not_be_used_is_the_one_finding() {
       |
     3 | hooks = ["rm"]
       | ^^^^^
+    help: it may be misspelt, or stand in the wrong table
 
     error: 1 finding
     "#);
@@ -128,6 +141,7 @@ fn a_manifest_that_can_not_be_used_is_the_one_finding() {
        |
     19 | default = "moka"
        |           ^^^^^^
+    help: they are `none`, `redis`
 
     error: 1 finding
     "#);
@@ -138,6 +152,7 @@ fn a_manifest_that_can_not_be_used_is_the_one_finding() {
        |
     31 | pattern = "[A-Za-z*"
        |           ^^^^^^^^^^
+    help: it is a regular expression as Rust's `regex` has them
 
     error: 1 finding
     "#);
@@ -199,61 +214,73 @@ server = { name = "NATS", variable = "NATS_URL", default = "nowhere", start = ""
       |
     2 | name = "My House"
       |        ^^^^^^^^^^
+    help: it starts with a letter, and is a flag, a directory and a variable
 
     `preset.toml` is not valid: invalid type: integer `1`, expected a string
       |
     3 | description = 1
       |               ^
+    help: an editor that knows the JSON Schema of manifests completes what can stand there
 
     `preset.toml` is not valid: unknown field `hooks`, expected one of `name`, `description`, `extends`, `choice`, `reserved`, `next`
       |
     4 | hooks = ["rm"]
       | ^^^^^
+    help: it may be misspelt, or stand in the wrong table
 
     `preset.toml` is not valid: invalid type: string "shop", expected a sequence
       |
     7 | projects = "shop"
       |            ^^^^^^
+    help: an editor that knows the JSON Schema of manifests completes what can stand there
 
     `preset.toml` is not valid: a choice can't be called `name`: the word is taken
        |
     10 | name = "name"
        |        ^^^^^^
+    help: templates, flags or directories use it already, so give it another name
 
     `preset.toml` is not valid: invalid type: integer `1`, expected a string
        |
     13 | help = 1
        |        ^
+    help: an editor that knows the JSON Schema of manifests completes what can stand there
 
     `preset.toml` is not valid: unknown field `colour`, expected one of `name`, `prompt`, `help`, `kind`, `default`, `pattern`, `option`, `when`
        |
     14 | colour = "red"
        | ^^^^^^
+    help: it may be misspelt, or stand in the wrong table
 
     `preset.toml` is not valid: the name `a-b` of an option is not made of lower-case letters, digits and `_`
        |
     16 | name = "a-b"
        |        ^^^^^
+    help: it starts with a letter, and is a flag, a directory and a variable
 
     `preset.toml` is not valid: missing field `help`
        |
     18 | [[choice.option]]
        | ^^^^^^^^^^^^^^^^^
+    help: add `help = ...` there
 
     `preset.toml` is not valid: the pattern of `owner` is not valid: unclosed character class
        |
     25 | pattern = "[a-z*"
        |           ^^^^^^^
+    help: it is a regular expression as Rust's `regex` has them
 
     `preset.toml` is not valid: the default `rabbit` of `queue` is not one of its options
        |
     31 | default = "rabbit"
        |           ^^^^^^^^
+    help: they are `nats`
 
     `preset.toml` is not valid: the default server of `queue=nats`: it names no port
        |
     35 | server = { name = "NATS", variable = "NATS_URL", default = "nowhere", start = "" }
        |                                                            ^^^^^^^^^
+    help: it is a URL with a host and a port, such as `redis://127.[VERSION]:6379`
 
     error: 12 findings
     "#);
@@ -300,16 +327,19 @@ help = ""
       |
     8 | default = "rabbit"
       |           ^^^^^^^^
+    help: they are `nats`
 
     `preset.toml` is not valid: `queue` depends on `cache`, which is no choice with options before it
       |
     9 | when = { cache = "redis", database = "oracle" }
       |                  ^^^^^^^
+    help: a choice can depend on those that are asked before it and have options
 
     `preset.toml` is not valid: `queue` depends on `database`, which is no choice with options before it
       |
     9 | when = { cache = "redis", database = "oracle" }
       |                                      ^^^^^^^^
+    help: a choice can depend on those that are asked before it and have options
 
     `preset.toml` is not valid: `audit` is a word of `audit` and of `extras`
        |
@@ -321,11 +351,13 @@ help = ""
        |
     26 | when = { database = ["oracle", "db2"] }
        |                     ^^^^^^^^^^^^^^^^^
+    help: its options are `sqlite`
 
     `preset.toml` is not valid: `audit` depends on the option `db2` of `database`, which there is not
        |
     26 | when = { database = ["oracle", "db2"] }
        |                     ^^^^^^^^^^^^^^^^^
+    help: its options are `sqlite`
 
     error: 6 findings
     "#);
@@ -346,7 +378,7 @@ fn a_preset_without_an_end_is_a_finding() {
           "combination": null,
           "excerpt": null,
           "file": ".",
-          "help": null,
+          "help": "is it the right directory?",
           "line": null,
           "what": "the preset `house` has more than [N] files"
         }
@@ -369,21 +401,26 @@ fn every_file_that_is_none_of_a_preset_is_found() {
     fs::write(base.join("logo.png"), b"\x89PNG\xff").unwrap();
     let large = fs::File::create(base.join("large")).unwrap();
     large.set_len(1 << 40).unwrap();
-    assert_seen!(test.run(&["preset", "check", "house"]), @"
+    assert_seen!(checked(&test), @"
     exit 1
     --- stderr
     `base/large` of the preset `house` is larger than 4194304 bytes
+    help: a preset is text: keep what is large somewhere else
 
     the preset has a link: `house/base/passwd`
     help: put the file itself there
 
     `base/logo.png` of the preset `house` is not text: invalid utf-8 sequence of 1 bytes from index 0
+    help: a preset holds nothing but text in UTF-8
 
     the path `base/aux.rs` is the name of a Windows device
+    help: every system has to be able to have it
 
     `bsae/README.md` belongs to no layer: `bsae` is neither `base` nor a choice
+    help: the choices are `database`, `cache`; what is no part of a project stands in the root, or in a hidden directory
 
     `cache/memory/README.md` belongs to no layer: `memory` is not an option of `cache`
+    help: its options are `none`, `redis`
 
     error: 6 findings
     ");
@@ -416,12 +453,14 @@ fn every_broken_template_of_every_combination_is_found() {
       |
     1 | //% if cache
       |             ^
+    help: there are `if`, `for`, `set`, `filter` and `raw`, as minijinja has them: <https://docs.rs/minijinja>
 
     `database/postgres/four.rs.jinja` is a broken template: unknown filter: filter shout is unknown
       |
     1 | {{ name | shout }}
       |           ^^^^^
     in the combination `postgres+none`
+    help: filters are those of minijinja, `fit`, and those that quote: `toml`, `yaml`, `json`, `rust`, `sh`, `markdown`
 
     error: 4 findings
     ");
@@ -540,8 +579,10 @@ fn a_file_that_stands_twice_is_dropped_in_vain_or_gathered_by_nobody_is_found() 
     help: a template knows `name`, `crate_name`, `resource`, `resources`, `fragments(NAME)` and each choice by its name
 
     `README.md` and `readme.md` are the same to systems that do not tell upper case from lower case
+    help: rename one of them
 
     `base/twice.rs` and `base/twice.rs.jinja` become the same file
+    help: keep one of them
 
     `cache/redis/_env.example` is a fragment that no file gathers
     in the combination `sqlite+redis`
@@ -570,15 +611,18 @@ fn manifests_that_are_none_or_do_not_fit_are_found() {
     2 | redis = redis
       |         ^^^^^
     in the combination `sqlite+redis`
+    help: it becomes a part of the project's `Cargo.toml`, in every combination
 
     `database/postgres/_Cargo.toml` is not valid TOML: unclosed table, expected `]`
       |
     1 | [dependencies
       |              ^
     in the combination `postgres+none`
+    help: it becomes a part of the project's `Cargo.toml`, in every combination
 
     `database/sqlite/_Cargo.toml` does not fit `base/Cargo.toml.jinja`: `dependencies.axum` is `"0.8"` in one and `"0.7"` in the other
     in the combination `sqlite+none`
+    help: let both say the same, or one of them nothing
 
     error: 3 findings
     "#);
@@ -589,6 +633,7 @@ fn manifests_that_are_none_or_do_not_fit_are_found() {
       |
     2 | name = things-api
       |        ^^^^^^^^^^
+    help: it becomes a part of the project's `Cargo.toml`, in every combination
 
     error: 1 finding
     ");
@@ -821,10 +866,11 @@ fn all_wrong() -> Test {
 
 #[test]
 fn every_finding_is_told_at_once() {
-    assert_seen!(all_wrong().run(&["preset", "check", "house"]), @r#"
+    assert_seen!(checked(&all_wrong()), @r#"
     exit 1
     --- stderr
     `bsae/README.md` belongs to no layer: `bsae` is neither `base` nor a choice
+    help: the choices are `database`, `cache`; what is no part of a project stands in the root, or in a hidden directory
 
     `base/one.rs.jinja` is a broken template: undefined value: `nmae` is undefined
       |
@@ -837,6 +883,7 @@ fn every_finding_is_told_at_once() {
 
     `cache/redis/_Cargo.toml` does not fit `base/Cargo.toml.jinja`: `dependencies.axum` is `"0.8"` in one and `"0.7"` in the other
     in the combination `sqlite+redis`
+    help: let both say the same, or one of them nothing
 
     `cache/redis/_env.example` is a fragment that no file gathers
     in the combination `sqlite+redis`

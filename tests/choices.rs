@@ -421,6 +421,7 @@ fn a_text_is_written_only_where_a_filter_quotes_it() {
       |
     1 | {{ owner | safe }}
       |            ^^^^
+    help: filters are those of minijinja, `fit`, and those that quote: `toml`, `yaml`, `json`, `rust`, `sh`, `markdown`
     ");
     assert_eq!(
         made("{% if owner %}a{% endif %}{{ name }}\n", &[]),
@@ -503,101 +504,121 @@ fn a_manifest_that_says_what_can_not_be_is_refused() {
       |
     3 | [[choice]]
       | ^^^^^^^^^^
+    help: `default` says what stands where nobody answers
 
     unknown variant `some`, expected one of `one`, `flag`, `many`, `text`
       |
     6 | kind = "some"
       |        ^^^^^^
+    help: an editor that knows the JSON Schema of manifests completes what can stand there
 
     the choice `a` has no default
       |
     3 | [[choice]]
       | ^^^^^^^^^^
+    help: `default` says what stands where nobody answers
 
     the default of `a` is a list
       |
     6 | default = ["x"]
       |           ^^^^^
+    help: there can be but one of them
 
     the default `maybe` of `a` is not one of its options
       |
     7 | default = "maybe"
       |           ^^^^^^^
+    help: they are `yes`, `no`
 
     the flag `a` has `yes` and `no`, and no option `x`
       |
     8 | name = "x"
       |        ^^^
+    help: a choice with options of other names is no flag
 
-    the option `yes` of `a` is one of a flag: such a choice has `kind = "flag"`
+    the option `yes` of `a` is one of a flag
       |
     8 | name = "yes"
       |        ^^^^^
+    help: such a choice has `kind = "flag"`
 
     the choice `a` has no option
       |
     4 | name = "a"
       |        ^^^
+    help: each is a `[[choice.option]]` below it
 
     the default of `a` is no list
       |
     7 | default = "x"
       |           ^^^
+    help: there may be many: `default = ["a", "b"]`
 
     the default of `a` has `x` twice
       |
     7 | default = ["x", "x"]
       |           ^^^^^^^^^^
+    help: once is enough
 
     the option `none` of `a` stands for no option where there may be many
       |
     8 | name = "none"
       |        ^^^^^^
+    help: leave it out: it is there by itself
 
-    the choice `a` needs `kind = "text"` and a `pattern`, or none of the two
+    the choice `a` is a text without a pattern
       |
     3 | [[choice]]
       | ^^^^^^^^^^
+    help: `pattern = ".+"` takes any that is not empty
 
     the choice `a` has no default
       |
     3 | [[choice]]
       | ^^^^^^^^^^
+    help: `default` says what stands where nobody answers
 
     the default `ba` of `a` does not match `a`
       |
     8 | default = "ba"
       |           ^^^^
+    help: it stands where nobody answers, so it has to be an answer
 
     the pattern of `a` is not valid: unclosed group
       |
     7 | pattern = "(a"
       |           ^^^^
+    help: it is a regular expression as Rust's `regex` has them
 
     the pattern of `a` is not valid: Compiled regex exceeds size limit of 1048576 bytes
       |
     7 | pattern = "(a{1000}){1000}"
       |           ^^^^^^^^^^^^^^^^^
+    help: it is a regular expression as Rust's `regex` has them
 
     `a` depends on `b`, which is no choice with options before it
       |
     7 | when = { b = "x" }
       |              ^^^
+    help: a choice can depend on those that are asked before it and have options
 
     `a` depends on `a`, which is no choice with options before it
       |
     7 | when = { a = "x" }
       |              ^^^
+    help: a choice can depend on those that are asked before it and have options
 
     expected a string or a list of strings
       |
     7 | when = { a = 1 }
       |              ^
+    help: an editor that knows the JSON Schema of manifests completes what can stand there
 
     `moved` depends on the option `oracle` of `database`, which there is not
        |
     48 | when = { database = "oracle" }
        |                     ^^^^^^^^
+    help: its options are `files`, `postgres`
 
     `files` is a word of `files` and of `database`
        |

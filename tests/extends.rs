@@ -307,6 +307,7 @@ fn an_error_says_which_preset_of_the_chain_a_file_is_of() {
     exit 1
     --- stderr
     error: the preset `flat` can't be used: `cache/redis/README.md` belongs to no layer: `redis` is not an option of `cache`
+    help: its options are `memory`
     ");
 }
 

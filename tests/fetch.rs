@@ -491,6 +491,7 @@ fn a_repository_has_the_limits_of_a_directory() {
     exit 1
     --- stderr
     error: `base/large` of the preset `file://[ROOT]/preset` is larger than 4194304 bytes
+    help: a preset is text: keep what is large somewhere else
     ");
 
     fs::write(test.dir().join("../preset/base/large"), b"\xff").unwrap();
@@ -499,6 +500,7 @@ fn a_repository_has_the_limits_of_a_directory() {
     exit 1
     --- stderr
     error: `base/large` of the preset `file://[ROOT]/preset` is not text: invalid utf-8 sequence of 1 bytes from index 0
+    help: a preset holds nothing but text in UTF-8
     ");
 
     fs::remove_file(test.dir().join("../preset/base/large")).unwrap();
@@ -510,6 +512,7 @@ fn a_repository_has_the_limits_of_a_directory() {
     exit 1
     --- stderr
     error: the preset `file://[ROOT]/preset` has more than [N] files
+    help: is it the right directory?
     ");
 }
 

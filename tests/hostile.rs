@@ -95,6 +95,7 @@ fn a_path_that_is_too_long_is_refused() {
     exit 1
     --- stderr
     error: the preset `house` has a path of more than 200 characters: `base/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...`
+    help: some systems can't have it: shorten it
     ");
 }
 
@@ -104,21 +105,25 @@ fn paths_that_collide_on_some_disks_are_refused() {
     exit 1
     --- stderr
     error: `README.md` and `readme.md` are the same to systems that do not tell upper case from lower case
+    help: rename one of them
     ");
     assert_seen!(refused(&preset(&[("base/Docs/x", ""), ("base/docs/y", "")])), @"
     exit 1
     --- stderr
     error: `Docs` and `docs` are the same to systems that do not tell upper case from lower case
+    help: rename one of them
     ");
     assert_seen!(refused(&preset(&[("base/{{resource}}", ""), ("base/Shops/y", "")])), @"
     exit 1
     --- stderr
     error: `Shops` and `shops` are the same to systems that do not tell upper case from lower case
+    help: rename one of them
     ");
     assert_seen!(refused(&preset(&[("base/{{resource}}", ""), ("base/shops/y", "")])), @"
     exit 1
     --- stderr
     error: base/{{resource}}: `shops/y` is a file and `shops` needs a directory, or the other way round
+    help: rename one of them
     ");
 }
 
@@ -128,12 +133,14 @@ fn two_files_of_a_layer_for_one_path_are_refused() {
     exit 1
     --- stderr
     error: `base/app.rs` and `base/app.rs.jinja` become the same file
+    help: keep one of them
     ");
     let list = ("base/README.md.jinja", "{{ fragments(\"list\") }}");
     assert_seen!(refused(&preset(&[list, ("base/_list", ""), ("base/_list.jinja", "")])), @"
     exit 1
     --- stderr
     error: `base/_list` and `base/_list.jinja` become the same file
+    help: keep one of them
     ");
 }
 
@@ -217,6 +224,7 @@ fn too_many_files_are_refused_before_they_are_read() {
     exit 1
     --- stderr
     error: the preset `house` has more than [N] files
+    help: is it the right directory?
     ");
 }
 
@@ -232,6 +240,7 @@ fn too_much_text_is_refused_before_it_is_read() {
     exit 1
     --- stderr
     error: the preset `house` is larger than 33554432 bytes
+    help: is it the right directory?
     ");
 }
 
@@ -256,6 +265,7 @@ fn a_template_reads_no_other_file() {
       |
     1 | {{ debug() }}
       |    ^^^^^^^
+    help: functions are `fragments(NAME)` and `range(N)`
     ");
 }
 
@@ -347,6 +357,7 @@ fn a_template_that_is_too_large_is_refused() {
     exit 1
     --- stderr
     error: `base/file.md.jinja` is larger than a template may be, 65536 bytes
+    help: what does not vary can be a file of its own, without `.jinja`
     ");
 }
 
@@ -356,6 +367,7 @@ fn a_file_that_becomes_too_large_is_refused() {
     exit 1
     --- stderr
     error: `base/file.md.jinja` becomes larger than 4194304 bytes
+    help: look for a loop that writes too much
     ");
 }
 

@@ -228,6 +228,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
       |
     2 | description = 
       |               ^
+    help: a manifest is TOML, see <https://toml.io>
     ");
     assert_seen!(manifest("name = \"house\"\ndescription = \"\"\nhooks = [\"rm\"]\n"), @r#"
     exit 1
@@ -236,6 +237,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
       |
     3 | hooks = ["rm"]
       | ^^^^^
+    help: it may be misspelt, or stand in the wrong table
     "#);
     assert_seen!(manifest("name = \"house\"\n"), @r#"
     exit 1
@@ -244,6 +246,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
       |
     1 | name = "house"
       | ^
+    help: add `description = ...` there
     "#);
     assert_seen!(manifest("name = \"My House\"\ndescription = \"\"\n"), @r#"
     exit 1
@@ -252,6 +255,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
       |
     1 | name = "My House"
       |        ^^^^^^^^^^
+    help: it starts with a letter, and is a flag, a directory and a variable
     "#);
     assert_seen!(manifest(&CHOICES.replace("\"database\"", "\"name\"")), @r#"
     exit 1
@@ -260,6 +264,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
       |
     6 | name = "name"
       |        ^^^^^^
+    help: templates, flags or directories use it already, so give it another name
     "#);
     assert_seen!(manifest(&CHOICES.replace("\"cache\"", "\"database\"")), @r#"
     exit 1
@@ -268,6 +273,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
        |
     15 | name = "database"
        |        ^^^^^^^^^^
+    help: give one of them another name, or make one choice of both
     "#);
     assert_seen!(manifest(&CHOICES.replace("\"memory\"", "\"none\"")), @r#"
     exit 1
@@ -276,6 +282,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
        |
     22 | name = "none"
        |        ^^^^^^
+    help: give one of them another name
     "#);
     assert_seen!(manifest(&CHOICES.replace("default = \"none\"", "default = \"moka\"")), @r#"
     exit 1
@@ -284,6 +291,7 @@ fn a_broken_manifest_is_shown_where_it_breaks() {
        |
     17 | default = "moka"
        |           ^^^^^^
+    help: they are `none`, `memory`
     "#);
 }
 
@@ -293,16 +301,19 @@ fn a_directory_that_is_no_layer_is_refused() {
     exit 1
     --- stderr
     error: the preset `house` can't be used: `bsae/README.md` belongs to no layer: `bsae` is neither `base` nor a choice
+    help: there is no choice; what is no part of a project stands in the root, or in a hidden directory
     ");
     assert_seen!(render(&[("preset.toml", CHOICES), ("cache/memroy/README.md", "")]).1, @"
     exit 1
     --- stderr
     error: the preset `house` can't be used: `cache/memroy/README.md` belongs to no layer: `memroy` is not an option of `cache`
+    help: its options are `none`, `memory`
     ");
     assert_seen!(render(&[("preset.toml", CHOICES), ("cache/README.md", "")]).1, @"
     exit 1
     --- stderr
     error: the preset `house` can't be used: `cache/README.md` belongs to no layer: `README.md` is not an option of `cache`
+    help: its options are `none`, `memory`
     ");
 }
 
@@ -378,6 +389,7 @@ fn options_share_what_is_the_same_for_them() {
     exit 1
     --- stderr
     error: the preset `house` can't be used: `database/mysql+oracle/a` belongs to no layer: `oracle` is not an option of `database`
+    help: its options are `sqlite`, `postgres`, `mysql`
     ");
 }
 
@@ -399,6 +411,7 @@ fn a_broken_template_is_shown_where_it_breaks() {
       |
     1 | //% if cache
       |             ^
+    help: there are `if`, `for`, `set`, `filter` and `raw`, as minijinja has them: <https://docs.rs/minijinja>
     ");
     assert_seen!(broken("ü {{ name | shout }}\n"), @"
     exit 1
@@ -407,6 +420,7 @@ fn a_broken_template_is_shown_where_it_breaks() {
       |
     1 | ü {{ name | shout }}
       |             ^^^^^
+    help: filters are those of minijinja, `fit`, and those that quote: `toml`, `yaml`, `json`, `rust`, `sh`, `markdown`
     ");
     assert_seen!(broken("{% include \"/etc/passwd\" %}\n"), @r#"
     exit 1
@@ -415,6 +429,7 @@ fn a_broken_template_is_shown_where_it_breaks() {
       |
     1 | {% include "/etc/passwd" %}
       |    ^^^^^^^
+    help: there are `if`, `for`, `set`, `filter` and `raw`, as minijinja has them: <https://docs.rs/minijinja>
     "#);
 }
 
@@ -427,6 +442,7 @@ fn an_endless_template_ends() {
       |
     1 | {% for a in range(100000) %}{% for b in range(100000) %}{{ a }}{% endfor %}{% endfor %}
       |                                                            ^
+    help: what a template may do is counted: look for a loop without an end
     ");
     let doubling = format!(
         "{{% set a = name %}}\n{}{{{{ a }}}}\n",
@@ -439,6 +455,7 @@ fn an_endless_template_ends() {
        |
     24 | {% set a = a ~ a %}
        |            ^^^^^
+    help: what a template may do is counted: look for a loop without an end
     ");
 }
 
@@ -454,6 +471,7 @@ fn a_fragment_that_nobody_reads_is_refused() {
     exit 1
     --- stderr
     error: `base/src/_list`: a fragment stands in the root of its layer, which is `base`
+    help: move it there; a file whose own name starts with `_` can't be made
     ");
     assert_seen!(render(&[("base/_Cargo.toml", "[dependencies]\n")]).1, @r#"
     exit 1
@@ -477,11 +495,13 @@ fn manifests_that_disagree_are_refused() {
     exit 1
     --- stderr
     error: `database/files/_Cargo.toml` does not fit `base/Cargo.toml.jinja`: `dependencies.axum` is `"0.8"` in one and `"0.7"` in the other
+    help: let both say the same, or one of them nothing
     "#);
     assert_seen!(manifests("[dependencies]\naxum = \"0.8\"\n", "dependencies = 1\n"), @"
     exit 1
     --- stderr
     error: `database/files/_Cargo.toml` does not fit `base/Cargo.toml.jinja`: `dependencies` is a table in one and a value in the other
+    help: let all layers write it in one way
     ");
     assert_seen!(manifests("[dependencies]\n", "[dependencies\n"), @"
     exit 1
@@ -491,6 +511,8 @@ fn manifests_that_disagree_are_refused() {
     1 | [dependencies
       |              ^
     unclosed table, expected `]`
+
+    help: it becomes a part of the project's `Cargo.toml`, in every combination
     ");
 }
 
@@ -513,11 +535,13 @@ fn a_path_that_leaves_the_project_is_refused() {
     exit 1
     --- stderr
     error: the preset `house` can't be used: the path `base/.git/hooks/pre-commit` belongs to git
+    help: every system has to be able to have it
     ");
     assert_seen!(render(&[("base/.scaffold/answers.toml", "")]).1, @"
     exit 1
     --- stderr
     error: `base/.scaffold/answers.toml`: `.scaffold` holds the project's memory and is not a preset's to write
+    help: put the file somewhere else
     ");
 }
 
@@ -544,6 +568,7 @@ fn a_file_that_is_not_text_is_refused() {
     exit 1
     --- stderr
     error: `base/logo.png` of the preset `house` is not text: invalid utf-8 sequence of 1 bytes from index 0
+    help: a preset holds nothing but text in UTF-8
     ");
 }
 
@@ -557,6 +582,7 @@ fn a_preset_that_is_too_large_is_refused() {
     exit 1
     --- stderr
     error: `large` of the preset `house` is larger than 4194304 bytes
+    help: a preset is text: keep what is large somewhere else
     ");
 }
 
