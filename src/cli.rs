@@ -165,6 +165,8 @@ pub enum PresetCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Prints the JSON Schema of `preset.toml`, with which editors complete and check it.
+    Schema,
     /// Makes a preset that works, for you to change.
     New {
         /// The preset's name, such as `acme`.

@@ -35,6 +35,7 @@ fn run() -> Result<()> {
         Request::Preset(PresetCommand::Check { preset, format }) => {
             commands::preset::check(&preset, format)
         }
+        Request::Preset(PresetCommand::Schema) => commands::preset::schema(),
         Request::Preset(PresetCommand::New {
             name,
             extends,

@@ -491,7 +491,9 @@ impl Preset {
     /// A misspelt directory would otherwise be a layer that nobody ever gets.
     fn check_file(&self, path: &str) -> Result<()> {
         if let Some(reason) = tree::unsafe_path(path) {
-            bail!("the path `{path}` {reason}\nhelp: every system has to be able to have it");
+            bail!(
+                "the path `{path}` {reason}\nhelp: it has to be a place inside of the project, on every system"
+            );
         }
         let mut parts = path.split('/');
         let (Some(first), Some(second)) = (parts.next(), parts.next()) else {

@@ -45,7 +45,9 @@ impl Tree {
     ) -> Result<()> {
         let path = path.into();
         if let Some(reason) = unsafe_path(&path) {
-            bail!("the path `{path}` {reason}\nhelp: every system has to be able to have it");
+            bail!(
+                "the path `{path}` {reason}\nhelp: it has to be a place inside of the project, on every system"
+            );
         }
         if let Some(file) = self.file_in_the_way(&path) {
             bail!(
@@ -239,7 +241,7 @@ mod tests {
         insta::assert_snapshot!("hello\n".parse::<Tree>().unwrap_err(), @"a tree opens with `==> PATH`, not with `hello`");
         insta::assert_snapshot!("==> /etc/passwd\nroot\n".parse::<Tree>().unwrap_err(), @"
         the path `/etc/passwd` is absolute
-        help: every system has to be able to have it
+        help: it has to be a place inside of the project, on every system
         ");
     }
 

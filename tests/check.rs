@@ -414,7 +414,7 @@ fn every_file_that_is_none_of_a_preset_is_found() {
     help: a preset holds nothing but text in UTF-8
 
     the path `base/aux.rs` is the name of a Windows device
-    help: every system has to be able to have it
+    help: it has to be a place inside of the project, on every system
 
     `bsae/README.md` belongs to no layer: `bsae` is neither `base` nor a choice
     help: the choices are `database`, `cache`; what is no part of a project stands in the root, or in a hidden directory

@@ -535,7 +535,7 @@ fn a_path_that_leaves_the_project_is_refused() {
     exit 1
     --- stderr
     error: the preset `house` can't be used: the path `base/.git/hooks/pre-commit` belongs to git
-    help: every system has to be able to have it
+    help: it has to be a place inside of the project, on every system
     ");
     assert_seen!(render(&[("base/.scaffold/answers.toml", "")]).1, @"
     exit 1

@@ -1,11 +1,14 @@
 //! `docs/preset.schema.json` tells editors what the program makes of a `preset.toml`.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use scaffold::preset::{Files, MANIFEST, Manifest, Preset};
 use serde_json::Value;
+use support::Test;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -42,6 +45,13 @@ fn choice(rest: &str) -> String {
 
 fn option(name: &str) -> String {
     format!("[[choice.option]]\nname = \"{name}\"\nhelp = \"\"\n")
+}
+
+#[test]
+fn the_program_prints_it() {
+    let seen = Test::new().run(&["preset", "schema"]);
+    let document = fs::read_to_string(path("docs/preset.schema.json")).unwrap();
+    assert_eq!((seen.code, seen.stdout), (Some(0), document));
 }
 
 #[test]

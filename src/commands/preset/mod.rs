@@ -11,5 +11,5 @@ pub use check::check;
 pub use create::create;
 pub use dev::dev;
 pub use maintain::{lock, price};
-pub use show::{list, show};
+pub use show::{list, schema, show};
 pub use test::test;

@@ -46,6 +46,11 @@ pub fn show(preset: &str, format: Format) -> Result<()> {
     }
 }
 
+/// Prints what editors need to know of a manifest.
+pub fn schema() -> Result<()> {
+    print(include_str!("../../../docs/preset.schema.json"))
+}
+
 fn human(preset: &Preset, prices: Option<&Prices>) -> String {
     let mut text = format!("{}: {}\n", preset.name, preset.description);
     for choice in &preset.choices {
