@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::ITEMS;
 use crate::app::{TestApp, eventually};
+use crate::{ITEMS, TABLE};
 
 const REQUESTS: &str = "http_server_request_duration_seconds_count";
 const ACTIVE: &str = "http_server_active_requests";
@@ -179,6 +179,37 @@ async fn a_write_survives_a_client_that_hangs_up() {
     app.gate.left(1).await;
     let room = async || (app.get("/docs").await.status == 200).then_some(());
     eventually("there is room", room).await;
+}
+
+#[tokio::test]
+async fn a_write_whose_client_has_gone_waits_for_the_lock_and_is_done() {
+    let app = TestApp::start().await;
+    app.database.cut().await;
+    let mut client = app.connect().await;
+    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nX-Request-Id: gone");
+    let kind = "Content-Type: application/json";
+    let body = r#"{"email":"ada@example.org","name":"Ada"}"#;
+    let length = format!("Content-Length: {}", body.len());
+    client.send(&format!("{head}\r\n{length}\r\n{kind}\r\n\r\n{body}")).await;
+    app.until_a_write_waits().await;
+    drop(client);
+    assert_eq!(app.log.request("gone").await["status"], 499);
+
+    app.database.restore().await;
+    let stored = async || {
+        let items = app.list(ITEMS, "").await.json(200)["items"].clone();
+        (items[0]["email"] == "ada@example.org").then_some(())
+    };
+    eventually("the write is done", stored).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_its_time_is_waited_for() {
+    let app = TestApp::start().await;
+    app.create(ITEMS, "ada@example.org").await.json(201);
+    app.database.slow_reads(TABLE).await;
+    let page = app.list(ITEMS, "").await.json(200);
+    assert_eq!(page["items"][0]["email"], "ada@example.org");
 }
 
 #[tokio::test]

@@ -11,11 +11,9 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::app::{TestApp, causes, eventually};
+use crate::app::{TestApp, causes};
 use crate::process::Process;
 use crate::{ITEMS, TABLE};
-
-const JSON: &str = "Content-Type: application/json";
 
 /// A file in a directory of its own, which is removed with it.
 pub struct TestDatabase {
@@ -88,6 +86,13 @@ impl Drop for TestDatabase {
     }
 }
 
+impl TestApp {
+    /// Waits until a write waits for the lock of `cut`.
+    pub async fn until_a_write_waits(&self) {
+        self.until_metric("db_client_connection_pending_requests", &[], 1.0).await;
+    }
+}
+
 #[tokio::test]
 async fn reads_go_on_while_somebody_else_holds_the_write_lock() {
     let app = TestApp::with(&[("DATABASE_STATEMENT_TIMEOUT_MS", "200")]).await;
@@ -107,36 +112,6 @@ async fn a_lock_that_another_process_holds_counts_as_busy() {
     let busy = [("db_operation_name", "INSERT"), ("error_type", "busy")];
     assert_eq!(metrics.sum("db_client_operation_duration_seconds_count", &busy), 1.0);
     assert_eq!(metrics.sum("dependency_requests_total", &[("outcome", "timeout")]), 1.0);
-}
-
-#[tokio::test]
-async fn a_write_whose_client_has_gone_waits_for_the_lock_and_is_done() {
-    let app = TestApp::start().await;
-    app.database.cut().await;
-    let mut client = app.connect().await;
-    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nX-Request-Id: gone");
-    let body = r#"{"email":"ada@example.org","name":"Ada"}"#;
-    let length = format!("Content-Length: {}", body.len());
-    client.send(&format!("{head}\r\n{length}\r\n{JSON}\r\n\r\n{body}")).await;
-    app.until_metric("db_client_connection_pending_requests", &[], 1.0).await;
-    drop(client);
-    assert_eq!(app.log.request("gone").await["status"], 499);
-
-    app.database.restore().await;
-    let stored = async || {
-        let items = app.list(ITEMS, "").await.json(200)["items"].clone();
-        (items[0]["email"] == "ada@example.org").then_some(())
-    };
-    eventually("the write is done", stored).await;
-}
-
-#[tokio::test]
-async fn a_statement_that_takes_its_time_is_waited_for() {
-    let app = TestApp::start().await;
-    app.create(ITEMS, "ada@example.org").await.json(201);
-    app.database.slow_reads(TABLE).await;
-    let page = app.list(ITEMS, "").await.json(200);
-    assert_eq!(page["items"][0]["email"], "ada@example.org");
 }
 
 #[tokio::test]

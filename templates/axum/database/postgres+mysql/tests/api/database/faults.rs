@@ -12,8 +12,6 @@ use crate::app::{TestApp, causes, eventually};
 use crate::process::Process;
 use crate::{ITEMS, TABLE};
 
-const JSON: &str = "Content-Type: application/json";
-
 /// Times that run out while a test waits.
 const SHORT: [(&str, &str); 2] =
     [("DATABASE_ACQUIRE_TIMEOUT_MS", "500"), ("DATABASE_STATEMENT_TIMEOUT_MS", "500")];
@@ -49,6 +47,12 @@ async fn error(database: &Arc<TestDatabase>, variables: &[(&str, &str)]) -> Stri
 }
 
 impl TestApp {
+    /// Waits until a write waits for the lock of `cut`.
+    pub async fn until_a_write_waits(&self) {
+        let (used, labels) = USED;
+        self.until_metric(used, labels, 1.0).await;
+    }
+
     /// How often a call of the database ended like this.
     async fn failed(&self, error_type: &str) -> f64 {
         self.metric(CALLS, &[("error_type", error_type)]).await
@@ -146,8 +150,7 @@ async fn a_write_that_broke_off_is_not_repeated() {
     app.database.cut().await;
     let write = app.create(ITEMS, "bob@example.org");
     let cut = async {
-        let (used, labels) = USED;
-        app.until_metric(used, labels, 1.0).await;
+        app.until_a_write_waits().await;
         app.database.network.cut().await;
     };
     let (answer, ()) = tokio::join!(write, cut);
@@ -169,37 +172,6 @@ async fn reads_go_on_while_somebody_else_holds_a_lock_that_keeps_writes_waiting(
     let waited = [("db_operation_name", "INSERT"), ("error_type", "lock_timeout")];
     assert_eq!(metrics.sum(CALLS, &waited), 1.0);
     assert_eq!(metrics.sum("dependency_requests_total", &[("outcome", "timeout")]), 1.0);
-}
-
-#[tokio::test]
-async fn a_write_whose_client_has_gone_waits_for_the_lock_and_is_done() {
-    let app = TestApp::start().await;
-    app.database.cut().await;
-    let mut client = app.connect().await;
-    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nX-Request-Id: gone");
-    let body = r#"{"email":"ada@example.org","name":"Ada"}"#;
-    let length = format!("Content-Length: {}", body.len());
-    client.send(&format!("{head}\r\n{length}\r\n{JSON}\r\n\r\n{body}")).await;
-    let (used, labels) = USED;
-    app.until_metric(used, labels, 1.0).await;
-    drop(client);
-    assert_eq!(app.log.request("gone").await["status"], 499);
-
-    app.database.restore().await;
-    let stored = async || {
-        let items = app.list(ITEMS, "").await.json(200)["items"].clone();
-        (items[0]["email"] == "ada@example.org").then_some(())
-    };
-    eventually("the write is done", stored).await;
-}
-
-#[tokio::test]
-async fn a_statement_that_takes_its_time_is_waited_for() {
-    let app = TestApp::start().await;
-    app.create(ITEMS, "ada@example.org").await.json(201);
-    app.database.slow_reads(TABLE).await;
-    let page = app.list(ITEMS, "").await.json(200);
-    assert_eq!(page["items"][0]["email"], "ada@example.org");
 }
 
 #[tokio::test]
