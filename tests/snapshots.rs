@@ -4,9 +4,9 @@
 
 use scaffold::answers::Answers;
 use scaffold::preset::Preset;
-use scaffold::snapshots::{difference, without_lock};
+use scaffold::snapshots::{self, difference, without_lock};
 use scaffold::tree::Tree;
-use scaffold::{render, source};
+use scaffold::{mutants, render, source};
 
 /// The project of somebody who changed one answer, or none.
 fn accounts(preset: &Preset, changed: Option<(&str, &str)>) -> Tree {
@@ -52,5 +52,24 @@ fn every_other_option_as_the_difference_that_it_makes() {
             let name = format!("axum.{}={}", choice.name, option.name);
             insta::assert_snapshot!(name, difference(&default, &other));
         }
+    }
+}
+
+#[test]
+fn no_condition_of_a_template_could_be_turned_round_unseen() {
+    let mut preset = source::load(source::DEFAULT).unwrap();
+    let projects = snapshots::projects(&preset).unwrap().into_iter();
+    let projects = projects.map(|project| {
+        let tree = render::render(&preset, &project.answers).unwrap();
+        (project.name, project.answers, tree)
+    });
+    let projects: Vec<_> = projects.collect();
+    let mutants = mutants::of(&preset).unwrap();
+    assert!(mutants.len() > 50);
+    for mutant in mutants {
+        let known = projects.iter();
+        let known = known.map(|(name, answers, tree)| (name, answers, tree));
+        let noticed = mutant.noticed_by(&mut preset, known);
+        assert!(noticed.is_some(), "{}, line {}", mutant.path, mutant.line);
     }
 }
