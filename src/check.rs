@@ -18,7 +18,7 @@ use crate::render;
 use crate::tree::Tree;
 
 /// Combinations that are all rendered; of more, every two options together are.
-const MAX_COMBINATIONS: usize = 200;
+pub const MAX_COMBINATIONS: usize = 200;
 /// Letters that the name of an option has which `base/` may not use: shorter ones are part of everything.
 const MIN_WORD: usize = 4;
 /// The file whose dependencies the lock table has to hold.
@@ -44,7 +44,8 @@ pub struct Checked {
 
 /// Checks a preset.
 pub fn check(preset: &Preset) -> Checked {
-    let rows = rows(preset);
+    let every = combinations::all_within(&preset.choices, MAX_COMBINATIONS);
+    let rows = every.unwrap_or_else(|| combinations::pairs(&preset.choices));
     let mut check = Check {
         preset,
         // A broken table is told of line by line, and not once more with each combination.
@@ -80,12 +81,6 @@ pub fn check(preset: &Preset) -> Checked {
         findings,
         combinations: rows.len(),
     }
-}
-
-/// The combinations that are rendered for themselves.
-pub fn rows(preset: &Preset) -> Vec<Combination> {
-    let every = combinations::all_within(&preset.choices, MAX_COMBINATIONS);
-    every.unwrap_or_else(|| combinations::pairs(&preset.choices))
 }
 
 struct Check<'p> {

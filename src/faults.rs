@@ -12,6 +12,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::finding::{Finding, Findings};
 
+/// Faults that are told of one text. Nobody reads more, and each takes another look at all of it.
+const MAX_FAULTS: usize = 100;
+
 /// A value as it is written, with the bytes that it takes.
 pub type Value<'t> = Spanned<DeValue<'t>>;
 
@@ -35,6 +38,9 @@ impl Faults {
 
     /// Notes what is wrong at these bytes. The way out may follow, in a line that starts with `help: `.
     pub fn add(&mut self, at: Range<usize>, what: impl Display) {
+        if self.are_enough() {
+            return;
+        }
         let what = format!("`{}` is not valid: {what}", self.file);
         let (what, help) = match what.split_once("\nhelp: ") {
             Some((what, help)) => (what, Some(help.to_owned())),
@@ -42,6 +48,11 @@ impl Faults {
         };
         let finding = Finding::new(self.file, what).at_bytes(&self.text, at);
         self.findings.push(Finding { help, ..finding });
+    }
+
+    /// Whether there are so many that the rest is not looked for.
+    pub fn are_enough(&self) -> bool {
+        self.findings.len() >= MAX_FAULTS
     }
 
     /// The text as a table, if it is TOML.
@@ -74,6 +85,9 @@ impl Faults {
             let misses = |name: &String| error.message() == format!("missing field `{name}`");
             if !left_out.iter().any(misses) {
                 self.add(at.clone(), with_help(error.message()));
+            }
+            if self.are_enough() {
+                return None;
             }
             // Without it the other fields can be read.
             left_out.push(take_field_at(&mut value, &at)?);

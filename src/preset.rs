@@ -28,6 +28,8 @@ pub type Files = BTreeMap<Cow<'static, str>, Cow<'static, str>>;
 
 /// The file that makes a directory a preset.
 pub const MANIFEST: &str = "preset.toml";
+/// Bytes that a manifest may have, twenty times those of the built-in one: it is read before anybody watches the time.
+const MAX_MANIFEST: usize = 64 * 1024;
 /// The table that a project's `Cargo.lock` is made from.
 pub const LOCK_TABLE: &str = "lock.txt";
 /// The directory of the layer that every project gets.
@@ -140,6 +142,10 @@ impl Manifest {
         let text = files
             .get(MANIFEST)
             .with_context(|| format!("there is no `{MANIFEST}`"))?;
+        ensure!(
+            text.len() <= MAX_MANIFEST,
+            "`{MANIFEST}` is larger than a manifest may be, {MAX_MANIFEST} bytes\nhelp: it says what is asked; what is made belongs into layers"
+        );
         let mut faults = Faults::new(MANIFEST, text);
         let Some(mut table) = faults.parse(text) else {
             return Err(faults.into_error());
@@ -149,6 +155,9 @@ impl Manifest {
         let written: Option<Written> = faults.read(&table);
         let mut choices: Vec<Own> = Vec::new();
         for item in &listed {
+            if faults.are_enough() {
+                break;
+            }
             let Some(choice) = Choice::read(item, &mut faults) else {
                 continue;
             };

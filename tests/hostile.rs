@@ -352,6 +352,35 @@ fn a_template_that_outwits_the_count_of_its_work_is_stopped() {
 }
 
 #[test]
+fn a_manifest_of_which_everything_is_wrong_is_told_soon() {
+    let head = "name = \"house\"\ndescription = \"\"\n";
+    let manifest = |line: &dyn Fn(usize) -> String| {
+        let lines: String = (0..2_500).map(line).collect();
+        let test = Test::new();
+        test.preset(&[("preset.toml", &format!("{head}{lines}"))]);
+        let started = Instant::now();
+        let seen = test.run(&["preset", "check", "house"]);
+        assert!(started.elapsed() < Duration::from_secs(10));
+        assert_eq!(seen.code, Some(1));
+        refused(&test);
+        seen.stderr.lines().last().unwrap().to_owned()
+    };
+    assert_eq!(manifest(&|n| format!("x{n} = 1\n")), "error: 100 findings");
+    assert_eq!(
+        manifest(&|_| "[[choice]]\na = 1\n".to_owned()),
+        "error: 100 findings"
+    );
+    let test = Test::new();
+    test.preset(&[("preset.toml", &format!("{head}{}", "# a\n".repeat(20_000)))]);
+    assert_seen!(refused(&test), @"
+    exit 1
+    --- stderr
+    error: the preset `house` can't be used: `preset.toml` is larger than a manifest may be, 65536 bytes
+    help: it says what is asked; what is made belongs into layers
+    ");
+}
+
+#[test]
 fn a_template_that_is_too_large_is_refused() {
     assert_seen!(template(&"a".repeat(65 * 1024)), @"
     exit 1

@@ -17,8 +17,8 @@ pub fn check(preset: &str, format: Format) -> Result<()> {
         combinations: 0,
     };
     if let Some(opened) = opened {
-        let projects = check::rows(&opened).len();
-        let usable = watchdog::while_rendering(projects, || check::check(&opened));
+        // To find pairs takes time as well, if there are many choices.
+        let usable = watchdog::while_rendering(check::MAX_COMBINATIONS, || check::check(&opened));
         checked.findings.extend(usable.findings);
         checked.combinations = usable.combinations;
     }
