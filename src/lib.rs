@@ -21,6 +21,7 @@ pub mod mirror;
 pub mod mode;
 pub mod record;
 pub mod source;
+pub mod transport;
 pub mod verify;
 pub mod watchdog;
 pub mod workspace;
