@@ -39,18 +39,23 @@ type Get = fn(&Address) -> Result<Fetched>;
 
 /// The preset that users name: a built-in one, a directory, or a git repository.
 pub fn load(preset: &str) -> Result<Preset> {
-    load_with(preset, fetch::fetch)
+    load_from(&place(preset)?, preset, fetch::fetch)
+}
+
+/// The preset in a directory, which may be called like a built-in one.
+pub fn load_directory(directory: &Path) -> Result<Preset> {
+    let place = Place::Directory(directory.to_owned());
+    load_from(&place, &directory.to_string_lossy(), fetch::fetch)
 }
 
 /// The preset that users name, if it is on this machine already.
 pub fn load_kept(preset: &str) -> Result<Preset> {
-    load_with(preset, fetch::kept)
+    load_from(&place(preset)?, preset, fetch::kept)
 }
 
-fn load_with(preset: &str, get: Get) -> Result<Preset> {
-    let place = place(preset)?;
-    let (files, commit) = read(&place, get, &mut fail)?;
-    let opened = open(&place, files, &[], get, &mut fail);
+fn load_from(place: &Place, preset: &str, get: Get) -> Result<Preset> {
+    let (files, commit) = read(place, get, &mut fail)?;
+    let opened = open(place, files, &[], get, &mut fail);
     let mut opened = opened.with_context(|| format!("the preset `{preset}` can't be used"))?;
     opened.commit = commit;
     Ok(opened)

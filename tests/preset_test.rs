@@ -616,6 +616,9 @@ fn it_takes_a_directory() {
     let seen = test.run(&["preset", "test", "axum", "--level", "render", "--accept"]);
     assert_eq!(seen.code, Some(0), "{seen}");
     assert_eq!(test.read("axum/snapshots/default.txt"), "==> a.txt\na\n");
+    // Nor does another author's command take the one for the other.
+    let seen = test.run(&["preset", "lock", "axum"]);
+    assert!(seen.stderr.contains("Cargo.toml"), "{seen}");
 }
 
 #[test]

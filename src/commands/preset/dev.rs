@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use similar::TextDiff;
 
 use crate::ask::{self, Given, Open};
@@ -134,8 +134,7 @@ fn follow(
 }
 
 fn rendered(directory: &Path, with: &[String]) -> Result<Tree> {
-    let directory = directory.to_str();
-    let preset = source::load(directory.context("the path of the preset is not UTF-8")?)?;
+    let preset = source::load_directory(directory)?;
     let given = given(&preset, with)?;
     let (options, texts) = ask::answers(&preset, &given, Open::TakeDefault)?;
     let mut answers = preset.sample(&options)?;

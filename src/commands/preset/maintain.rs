@@ -20,7 +20,7 @@ const MAX_SETS: usize = 4_096;
 
 /// Makes the lock table of the preset in `directory`. A version that it holds already moves only for `update`.
 pub fn lock(directory: &Path, update: bool) -> Result<()> {
-    let preset = load(directory)?;
+    let preset = source::load_directory(directory)?;
 
     let everything: Vec<Chosen> = preset.choices.iter().flat_map(named_options).collect();
     let everything = preset.sample(&everything)?;
@@ -55,7 +55,7 @@ pub fn lock(directory: &Path, update: bool) -> Result<()> {
 
 /// Measures what each option of the preset in `directory` costs, and prints the table for its README.
 pub fn price(directory: &Path) -> Result<()> {
-    let preset = load(directory)?;
+    let preset = source::load_directory(directory)?;
 
     let base = price_of(&preset, &[])?;
     let mut options: BTreeMap<String, BTreeMap<String, Price>> = BTreeMap::new();
@@ -90,14 +90,6 @@ pub fn price(directory: &Path) -> Result<()> {
     fs_err::write(directory.join(PRICES), prices.to_toml()?)?;
     print!("{}", prices.to_markdown());
     Ok(())
-}
-
-fn load(directory: &Path) -> Result<Preset> {
-    source::load(
-        directory
-            .to_str()
-            .context("the path of the preset is not UTF-8")?,
-    )
 }
 
 /// The options of a choice that bring something.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -33,11 +33,14 @@ const MAX_LINES: usize = 60;
 /// Tests the preset in a directory.
 pub fn test(args: &PresetTest) -> Result<()> {
     interrupt::watch()?;
-    let directory = directory(&args.directory)?;
-    let preset_name = directory
-        .to_str()
-        .context("the path of the preset is not UTF-8")?;
-    let mut preset = source::load(preset_name)?;
+    let directory = &args.directory;
+    let shown = directory.display();
+    ensure!(
+        directory.is_dir(),
+        Refusal::new(format!("there is no directory `{shown}`"))
+            .help("`scaffold preset test` takes the directory of a preset")
+    );
+    let mut preset = source::load_directory(directory)?;
     let build_dir = build_dir(args.build_dir.as_deref())?;
     let (selected, which) = selected(&preset, &args.only)?;
 
@@ -54,7 +57,7 @@ pub fn test(args: &PresetTest) -> Result<()> {
     eprintln!("{}", described(&selected, which));
     let verifier = Verifier {
         preset: &preset,
-        preset_name,
+        preset_name: &directory.to_string_lossy(),
         level: args.level,
         skips_unreachable: args.skip_unreachable,
         build_dir,
@@ -82,21 +85,6 @@ pub fn test(args: &PresetTest) -> Result<()> {
     let failed: Vec<String> = failed.into_iter().flatten().collect();
     ensure!(failed.is_empty(), failed.join(", "));
     Ok(())
-}
-
-/// The preset's directory by a path that is no name of a built-in preset.
-fn directory(directory: &Path) -> Result<PathBuf> {
-    let shown = directory.display();
-    ensure!(
-        directory.is_dir(),
-        Refusal::new(format!("there is no directory `{shown}`"))
-            .help("`scaffold preset test` takes the directory of a preset")
-    );
-    let is_built_in = source::built_in().any(|name| directory == Path::new(name));
-    Ok(match is_built_in {
-        true => Path::new(".").join(directory),
-        false => directory.to_owned(),
-    })
 }
 
 /// The combinations to test, and which they are.
