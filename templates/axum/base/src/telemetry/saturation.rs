@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::infra::database::{Database, PoolStatus};
+use crate::infra::database::Database;
+use crate::infra::pool::PoolStatus;
 
 /// Where to read it. Clones are cheap.
 #[derive(Clone)]

@@ -3,8 +3,12 @@
 //! The server is that of `TEST_MYSQL_URL`, where the user may create databases.
 
 mod faults;
+mod protocol;
 mod proxy;
+mod wire;
+mod wire_sweep;
 
+use std::net::SocketAddr;
 use std::thread;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
@@ -21,6 +25,17 @@ const SERVER: &str = "mysql://root@127.0.0.1:3306/mysql";
 /// The server has to prove who it is.
 const STRICT_TLS: MySqlSslMode = MySqlSslMode::VerifyIdentity;
 
+/// Connections to the database that asks, besides the one it asks on.
+const CONNECTIONS: &str = "
+    SELECT count(*) FROM information_schema.processlist
+     WHERE db = database() AND id <> connection_id()";
+
+/// Transactions that are open on them.
+const TRANSACTIONS: &str = "
+    SELECT count(*) FROM information_schema.innodb_trx
+      JOIN information_schema.processlist ON id = trx_mysql_thread_id
+     WHERE db = database() AND id <> connection_id()";
+
 /// A database of its own behind a network of its own; both end with it.
 pub struct TestDatabase {
     name: String,
@@ -35,6 +50,11 @@ fn server() -> MySqlConnectOptions {
     url.parse().expect("TEST_MYSQL_URL is the URL of a MySQL server")
 }
 
+/// Where it listens.
+fn addr() -> String {
+    format!("{}:{}", server().get_host(), server().get_port())
+}
+
 async fn on_server(sql: String) {
     let mut connection = server().connect().await.expect("TEST_MYSQL_URL names a server");
     connection.execute(AssertSqlSafe(sql)).await.expect("the user may do so");
@@ -44,8 +64,7 @@ impl TestDatabase {
     pub async fn create() -> TestDatabase {
         let name = format!("test_{}", Uuid::now_v7().simple());
         on_server(format!("CREATE DATABASE {name}")).await;
-        let network = Proxy::start(format!("{}:{}", server().get_host(), server().get_port()));
-        TestDatabase { name, network: network.await, lock: Mutex::default() }
+        TestDatabase { name, network: Proxy::start(addr()).await, lock: Mutex::default() }
     }
 
     /// The variables that lead a service to it. The server has a hundred
@@ -60,7 +79,15 @@ impl TestDatabase {
 
     /// It, by way of the network that can fail.
     fn url(&self) -> MySqlConnectOptions {
-        let addr = self.network.addr;
+        self.at(self.network.addr)
+    }
+
+    /// It, by way of a network that has to read what is sent.
+    fn url_by_way_of(&self, addr: SocketAddr) -> String {
+        self.at(addr).ssl_mode(MySqlSslMode::Disabled).to_url_lossy().into()
+    }
+
+    fn at(&self, addr: SocketAddr) -> MySqlConnectOptions {
         server().host(&addr.ip().to_string()).port(addr.port()).database(&self.name)
     }
 
@@ -69,9 +96,28 @@ impl TestDatabase {
         server().database(&self.name).connect().await.expect("it is there")
     }
 
-    async fn execute(&self, sql: impl Into<String>) {
+    pub async fn execute(&self, sql: impl Into<String>) {
         let sql = AssertSqlSafe(sql.into());
         self.connect().await.execute(sql).await.expect("it works");
+    }
+
+    /// The first column of each row.
+    pub async fn texts(&self, sql: &'static str) -> Vec<String> {
+        let texts = sqlx::query_scalar(sql).fetch_all(&mut self.connect().await).await;
+        texts.expect("it works")
+    }
+
+    async fn count(&self, sql: &'static str) -> usize {
+        let count = sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await;
+        let count: i64 = count.expect("it works");
+        count.try_into().expect("a number of rows")
+    }
+
+    /// Whether no transaction is open, and the server has no more connections to it
+    /// than these: none that only finishes what it was told before.
+    pub async fn is_at_rest(&self, connections: usize) -> bool {
+        let open = self.count(CONNECTIONS).await;
+        open <= connections && self.count(TRANSACTIONS).await == 0
     }
 
     /// Takes it away from everybody who wants to write: somebody else holds a

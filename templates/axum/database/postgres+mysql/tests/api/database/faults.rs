@@ -90,7 +90,7 @@ async fn a_server_that_refuses_connections_is_missed_at_once_and_found_again() {
     for _ in 0..3 {
         app.is_refused("bob@example.org").await;
     }
-    assert!(app.failed("connect_timeout").await >= 4.0);
+    assert!(app.failed("connection").await >= 4.0);
     // No pool is too small for a server that is not there.
     assert_eq!(app.metric("db_client_connection_timeouts_total", &[]).await, 0.0);
     app.database.network.pass().await;

@@ -1,0 +1,420 @@
+//! Connections to a database, each lent to one caller at a time.
+//!
+//! A connection that comes back is lent again as it is, and nothing is asked of
+//! the server in between. So only one that is at rest comes back: its last
+//! statement has ended, and it is outside of a transaction. Every other one is
+//! closed. One whose call was cut off may still get the response to it, or be
+//! inside a transaction that the client knows nothing of: the next statement on
+//! it would be acknowledged, and lost with that transaction.
+//!
+//! A call is cut off by dropping its future, at any `await`. So a lease closes its
+//! connection unless [`Lease::end`] says otherwise, and whatever is forgotten
+//! costs a connection and never a write.
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::managed::{self, Object, PoolError, RecycleError, RecycleResult};
+use futures_util::future::join_all;
+use sqlx::Connection;
+use tokio::time::{sleep, timeout};
+
+use super::meaning::verdict;
+use crate::telemetry::metrics::Metrics;
+
+/// How long one of several connections lasts, give or take a tenth: a server
+/// that was added behind an address gets its share after this time.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// How long a connection may lie idle, while there are more than are kept ready.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// A call that was cut off after this time says that the server may be gone.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// The longest that closing a connection may take; the server notices by itself
+/// where this does not get through.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// All connections are replaced at most once in this time, so that a server that
+/// stays as it is is not connected to over and over again.
+const REPLACE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How to make connections.
+pub trait Connector: Send + Sync + 'static {
+    type Connection: Connection + Send;
+
+    /// What begins a transaction.
+    const BEGIN: &'static str;
+
+    /// Makes a connection, with all limits set.
+    fn connect(&self) -> impl Future<Output = Result<Self::Connection, sqlx::Error>> + Send;
+
+    /// Executes a statement without parameters.
+    fn execute(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The statement was refused, and the connection is at rest.
+    Keep,
+    /// It is broken, or its state is unknown.
+    Close,
+    /// The server does not do what it is for, such as a primary that was demoted.
+    /// The address may lead to another one by now, so no connection is kept.
+    Replace,
+}
+
+/// What is set for a pool.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    pub max_connections: usize,
+    /// How many are kept ready.
+    pub min_connections: usize,
+    /// How long to wait for a connection.
+    pub acquire_timeout: Duration,
+    /// Whether connections are closed after [`LIFETIME`] and [`IDLE`].
+    pub ages: bool,
+}
+
+/// Connections of one kind. Clones share them.
+pub struct Pool<C: Connector> {
+    name: &'static str,
+    connections: managed::Pool<Manager<C>>,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+/// How full a pool is.
+pub struct PoolStatus {
+    pub name: &'static str,
+    pub used: usize,
+    pub idle: usize,
+    pub max: usize,
+}
+
+struct Manager<C> {
+    connector: C,
+    test_timeout: Duration,
+    /// When a connection last turned out to be dead. Those that lay idle at that
+    /// time may have died with it, and they alone are tested before they are lent:
+    /// to test each one would cost a third of a read.
+    failed: Moment,
+    /// What is older than this is not lent again.
+    replaced: Moment,
+}
+
+/// A connection, and what is known of it.
+struct Held<T> {
+    connection: T,
+    made: Instant,
+    expires: Instant,
+    idle_since: Instant,
+}
+
+impl<C: Connector> Pool<C> {
+    /// A pool under the name that its metrics carry. It has no connection yet.
+    pub fn new(name: &'static str, connector: C, limits: Limits, metrics: Metrics) -> Pool<C> {
+        metrics.declare_pool(name);
+        let manager = Manager {
+            connector,
+            test_timeout: limits.acquire_timeout / 4,
+            failed: Moment::default(),
+            replaced: Moment::default(),
+        };
+        // The one used last is lent first, so that those beyond need fall idle.
+        let connections = managed::Pool::builder(manager)
+            .max_size(limits.max_connections)
+            .queue_mode(managed::QueueMode::Lifo)
+            .build()
+            .expect("no timeout is set, so no runtime is needed");
+        Pool { name, connections, limits, metrics }
+    }
+
+    /// Lends a connection.
+    ///
+    /// # Errors
+    ///
+    /// None is free in time, or none can be made.
+    pub async fn lend(&self) -> Result<Lease<C>, sqlx::Error> {
+        let started = Instant::now();
+        let pending = Pending::new(self);
+        let lent = timeout(self.limits.acquire_timeout, self.connections.get()).await;
+        drop(pending);
+        match lent {
+            Ok(Ok(connection)) => {
+                self.metrics.pool_wait(self.name, started.elapsed());
+                Ok(Lease { connection: Some(connection), lent: Instant::now() })
+            }
+            Ok(Err(PoolError::Backend(error))) => Err(error),
+            Ok(Err(_)) => Err(sqlx::Error::PoolClosed),
+            // No caller held it up but the server.
+            Err(_) if self.connections.status().size < self.limits.max_connections => {
+                let error = "the server accepts no connection in time";
+                Err(io::Error::new(io::ErrorKind::TimedOut, error).into())
+            }
+            Err(_) => {
+                self.metrics.pool_timeout(self.name);
+                Err(sqlx::Error::PoolTimedOut)
+            }
+        }
+    }
+
+    /// Closes what is old or has been idle for long, and opens what is missing of
+    /// those that are kept ready; to be called now and then.
+    pub async fn tend(&self) {
+        if self.limits.ages {
+            let now = Instant::now();
+            let mut spare =
+                self.connections.status().size.saturating_sub(self.limits.min_connections);
+            let removed = self.connections.retain(|held, _| {
+                let idle = held.idle_since + IDLE <= now && spare > 0;
+                if idle {
+                    spare -= 1;
+                }
+                !idle && held.expires > now
+            });
+            close(removed.removed).await;
+        }
+        if self.connections.status().size < self.limits.min_connections {
+            let leases = (0..self.limits.min_connections).map(|_| self.lend());
+            for lease in join_all(leases).await.into_iter().flatten() {
+                // Whatever needs one next learns what is wrong.
+                let _ = lease.end(Ok(()));
+            }
+        }
+    }
+
+    /// How full it is.
+    pub fn status(&self) -> PoolStatus {
+        let status = self.connections.status();
+        let idle = status.available;
+        PoolStatus {
+            name: self.name,
+            used: status.size.saturating_sub(idle),
+            idle,
+            max: self.limits.max_connections,
+        }
+    }
+
+    /// Closes all connections, those that are lent as soon as they come back.
+    pub async fn close(&self) {
+        while self.connections.status().size > 0 {
+            let idle = self.connections.retain(|_, _| false).removed;
+            match idle.is_empty() {
+                true => sleep(Duration::from_millis(10)).await,
+                false => close(idle).await,
+            }
+        }
+        self.connections.close();
+    }
+}
+
+impl<C: Connector> Clone for Pool<C> {
+    fn clone(&self) -> Pool<C> {
+        Pool { connections: self.connections.clone(), metrics: self.metrics.clone(), ..*self }
+    }
+}
+
+impl<C: Connector> managed::Manager for Manager<C> {
+    type Type = Held<C::Connection>;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<Held<C::Connection>, sqlx::Error> {
+        // Before: the server may change while it is made.
+        let made = Instant::now();
+        let connection = self.connector.connect().await?;
+        // Those that were made together must not expire together.
+        let expires = made + LIFETIME.mul_f64(0.9 + 0.2 * fastrand::f64());
+        Ok(Held { connection, made, expires, idle_since: Instant::now() })
+    }
+
+    async fn recycle(
+        &self,
+        held: &mut Held<C::Connection>,
+        _: &managed::Metrics,
+    ) -> RecycleResult<sqlx::Error> {
+        if self.replaced.is_since(held.made) {
+            return Err(RecycleError::message("it leads to a server that is of no use"));
+        }
+        if self.failed.is_since(held.idle_since) {
+            let ping = timeout(self.test_timeout, held.connection.ping()).await;
+            ping.map_err(|_| RecycleError::message("it does not respond"))??;
+            held.idle_since = Instant::now();
+        }
+        Ok(())
+    }
+}
+
+/// A connection on loan, which is closed unless it is given back by [`Lease::end`].
+#[must_use]
+pub struct Lease<C: Connector> {
+    /// There until it ends.
+    connection: Option<Object<Manager<C>>>,
+    lent: Instant,
+}
+
+impl<C: Connector> Lease<C> {
+    /// Gives the connection back, if what was done with it ended such that it can
+    /// be; returns that result.
+    ///
+    /// # Errors
+    ///
+    /// Those of the result.
+    pub fn end<T>(self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        self.end_with(result.as_ref().err().map_or(Verdict::Keep, verdict));
+        result
+    }
+
+    fn end_with(mut self, verdict: Verdict) {
+        let Some(mut object) = self.connection.take() else { return };
+        let manager = Object::pool(&object);
+        match (verdict, &manager) {
+            (Verdict::Keep, _) => {
+                object.idle_since = Instant::now();
+                return;
+            }
+            (Verdict::Close, Some(pool)) => pool.manager().failed.note(Duration::ZERO),
+            (Verdict::Replace, Some(pool)) => pool.manager().replaced.note(REPLACE_PAUSE),
+            (_, None) => {}
+        }
+        drop(Object::take(object));
+    }
+}
+
+impl<C: Connector> Deref for Lease<C> {
+    type Target = C::Connection;
+
+    fn deref(&self) -> &C::Connection {
+        &self.connection.as_ref().expect("it has not ended").connection
+    }
+}
+
+impl<C: Connector> DerefMut for Lease<C> {
+    fn deref_mut(&mut self) -> &mut C::Connection {
+        &mut self.connection.as_mut().expect("it has not ended").connection
+    }
+}
+
+impl<C: Connector> Drop for Lease<C> {
+    fn drop(&mut self) {
+        let Some(object) = self.connection.take() else { return };
+        if let (true, Some(pool)) = (self.lent.elapsed() >= SILENCE, Object::pool(&object)) {
+            pool.manager().failed.note(Duration::ZERO);
+        }
+        drop(Object::take(object));
+    }
+}
+
+/// A transaction on a connection of its own. Unless [`Transaction::end`] says
+/// otherwise the connection is closed, and the server rolls back.
+#[must_use]
+pub struct Transaction<C: Connector>(Lease<C>);
+
+impl<C: Connector> Transaction<C> {
+    /// Begins one.
+    ///
+    /// # Errors
+    ///
+    /// The server's. The connection is closed.
+    pub async fn begin(mut lease: Lease<C>) -> Result<Transaction<C>, sqlx::Error> {
+        match C::execute(&mut lease, C::BEGIN).await {
+            Ok(()) => Ok(Transaction(lease)),
+            Err(error) => Err(close_after(lease, error)),
+        }
+    }
+
+    /// Commits what ended well and rolls back what did not. An error inside of a
+    /// transaction has to end it: some databases undo all of it at once, others
+    /// only the statement.
+    ///
+    /// # Errors
+    ///
+    /// That of the result, or of the commit. After the latter it is not known
+    /// whether the transaction took effect.
+    pub async fn end<T>(self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        let Transaction(mut lease) = self;
+        let error = match result {
+            Ok(value) => match C::execute(&mut lease, "COMMIT").await {
+                Ok(()) => return lease.end(Ok(value)),
+                Err(error) => error,
+            },
+            Err(error) => {
+                let at_rest = verdict(&error) == Verdict::Keep;
+                if at_rest && C::execute(&mut lease, "ROLLBACK").await.is_ok() {
+                    return lease.end(Err(error));
+                }
+                error
+            }
+        };
+        Err(close_after(lease, error))
+    }
+}
+
+impl<C: Connector> Deref for Transaction<C> {
+    type Target = C::Connection;
+
+    fn deref(&self) -> &C::Connection {
+        &self.0
+    }
+}
+
+impl<C: Connector> DerefMut for Transaction<C> {
+    fn deref_mut(&mut self) -> &mut C::Connection {
+        &mut self.0
+    }
+}
+
+/// A transaction that did not begin or end as it should leaves no connection that
+/// could be used.
+fn close_after<C: Connector>(lease: Lease<C>, error: sqlx::Error) -> sqlx::Error {
+    lease.end_with(verdict(&error).max(Verdict::Close));
+    error
+}
+
+/// Tells the server, which need not find out by itself.
+async fn close<T: Connection>(connections: Vec<Held<T>>) {
+    let close = connections.into_iter().map(|held| held.connection.close());
+    let _ = timeout(CLOSE_TIMEOUT, join_all(close)).await;
+}
+
+/// When something last happened.
+#[derive(Default)]
+struct Moment(Mutex<Option<Instant>>);
+
+impl Moment {
+    /// It happens now, if the last time is longer ago than `pause`.
+    fn note(&self, pause: Duration) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= pause) {
+            *last = Some(Instant::now());
+        }
+    }
+
+    fn is_since(&self, time: Instant) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last >= time)
+    }
+}
+
+/// A caller that waits for a connection, until it has one or is dropped.
+struct Pending<'a, C: Connector>(&'a Pool<C>);
+
+impl<C: Connector> Pending<'_, C> {
+    fn new(pool: &Pool<C>) -> Pending<'_, C> {
+        pool.metrics.pool_pending(pool.name, 1);
+        Pending(pool)
+    }
+}
+
+impl<C: Connector> Drop for Pending<'_, C> {
+    fn drop(&mut self) {
+        self.0.metrics.pool_pending(self.0.name, -1);
+    }
+}
