@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::log::Log;
 use crate::infra::database::{Database, PoolStatus};
 
 /// Where to read it. Clones are cheap.
 #[derive(Clone)]
 pub struct Gauges {
     database: Database,
+    log: Log,
     runtime: Handle,
 }
 
 /// The readings of one moment.
 pub struct Saturation {
     pub pools: Vec<PoolStatus>,
+    /// Since the start.
+    pub log_lines_dropped: u64,
     pub runtime: RuntimeStatus,
 }
 
@@ -31,9 +35,9 @@ pub struct RuntimeStatus {
 }
 
 impl Gauges {
-    /// Gauges of this database and of the runtime that calls.
-    pub fn new(database: Database) -> Gauges {
-        Gauges { database, runtime: Handle::current() }
+    /// Gauges of this database, of this log, and of the runtime that calls.
+    pub fn new(database: Database, log: Log) -> Gauges {
+        Gauges { database, log, runtime: Handle::current() }
     }
 
     /// Reads all of them.
@@ -42,6 +46,7 @@ impl Gauges {
         let workers = runtime.num_workers();
         Saturation {
             pools: self.database.pools(),
+            log_lines_dropped: self.log.dropped(),
             runtime: RuntimeStatus {
                 workers,
                 alive_tasks: runtime.num_alive_tasks(),
