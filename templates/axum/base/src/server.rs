@@ -1,20 +1,24 @@
 //! Accepts connections and lets go of them. axum's own `serve` sets no timer,
 //! so half a request head would hold a connection, and a shutdown, for ever.
 
+mod head;
+
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_io_timeout::TimeoutStream;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
+
+use self::head::HeadTimer;
 
 /// How long to wait before accepting again when the process has no file
 /// descriptor left: long enough for a connection to end, short for a client.
@@ -29,8 +33,10 @@ pub struct Server {
 /// How long the peer of a connection may take.
 #[derive(Clone, Copy)]
 pub struct Timeouts {
-    /// For the head of a request, and between two requests.
+    /// For the head of a request.
     pub header: Duration,
+    /// To begin another request on the same connection.
+    pub idle: Duration,
     /// For reading any of an answer: who never reads must not hold us for ever.
     pub write: Duration,
 }
@@ -72,7 +78,6 @@ impl Server {
         stop: CancellationToken,
         drain_timeout: Duration,
     ) -> Drained {
-        let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -80,7 +85,7 @@ impl Server {
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        connections.spawn(self.connection(stream, router.clone(), &graceful));
+                        connections.spawn(self.connection(stream, router.clone(), stop.clone()));
                     }
                     Err(error) if is_the_peers(&error) => {}
                     Err(error) => {
@@ -92,7 +97,8 @@ impl Server {
         }
         drop(self.listener);
 
-        match timeout(drain_timeout, graceful.shutdown()).await {
+        let drained = async { while connections.join_next().await.is_some() {} };
+        match timeout(drain_timeout, drained).await {
             Ok(()) => Drained::Clean,
             Err(_) => {
                 let cut = connections.len();
@@ -107,20 +113,36 @@ impl Server {
         &self,
         stream: TcpStream,
         router: Router,
-        graceful: &GracefulShutdown,
+        stop: CancellationToken,
     ) -> impl Future<Output = ()> + use<> {
         // Small answers must not wait for a full packet. Not being able to say
         // so makes them slower, no more.
         let _ = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(self.timeouts.write));
+        let Timeouts { header, idle, write } = self.timeouts;
+        let (reader, writer) = stream.into_split();
+        let timer = HeadTimer::new(header, idle);
+        let reader = timer.watch(reader);
+        let mut writer = TimeoutWriter::new(writer);
+        writer.set_timeout(Some(write));
+        let stream = TokioIo::new(Box::pin(tokio::io::join(reader, writer)));
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.timeouts.header)
-            .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
-        let connection = graceful.watch(connection);
+            .timer(timer)
+            // Any time turns the timer on, which knows its own.
+            .header_read_timeout(header)
+            .serve_connection(stream, TowerToHyperService::new(router));
         async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let served = tokio::select! {
+                // A request that is here already is taken before the connection
+                // learns that it was the last.
+                biased;
+                served = connection.as_mut() => served,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = served {
                 tracing::debug!(%error, "a connection ended early");
             }
         }

@@ -32,6 +32,11 @@ impl Health {
     pub fn drain(&self) {
         self.0.draining.store(true, Relaxed);
     }
+
+    /// Whether requests had better go elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Relaxed)
+    }
 }
 
 #[derive(Serialize)]
@@ -53,7 +58,7 @@ pub async fn live() -> &'static str {
 
 /// The process wants requests.
 pub async fn ready(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
-    let (code, status) = match health.0.draining.load(Relaxed) {
+    let (code, status) = match health.is_draining() {
         false => (StatusCode::OK, "ready"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };

@@ -4,12 +4,13 @@
 //! 2. names the request: the client's `X-Request-Id`, or a new one;
 //! 3. opens a span, so that every line logged inside carries that name;
 //! 4. counts the request and writes its line, however it ends;
-//! 5. refuses it if too many are under way, but never a probe;
-//! 6. answers at the deadline, whatever the handler is doing;
-//! 7. answers after a panic, too.
+//! 5. ends the connection with the response while the service stops;
+//! 6. refuses it if too many are under way, but never a probe;
+//! 7. answers at the deadline, whatever the handler is doing;
+//! 8. answers after a panic, too.
 //!
-//! The order matters. With 6 or 7 outside of 4, requests that time out or panic
-//! are not counted at all. It is one function rather than seven layers because
+//! The order matters. With 7 or 8 outside of 4, requests that time out or panic
+//! are not counted at all. It is one function rather than eight layers because
 //! layers are not free, even empty ones, and because it can be read.
 
 use std::any::Any;
@@ -28,6 +29,7 @@ use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::health::Health;
 use super::problem::Problem;
 use crate::context::Context;
 use crate::telemetry::line::RequestLine;
@@ -36,6 +38,8 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{RequestEnd, Route};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Headers that let their sender in.
 const CREDENTIALS: [HeaderName; 3] =
@@ -56,20 +60,23 @@ struct Inner {
     log: Log,
     request_timeout: Duration,
     in_flight: Arc<Semaphore>,
+    health: Health,
     writes: TaskTracker,
 }
 
 impl Stack {
-    /// `writes` tracks the requests that go on without their client.
+    /// `health` tells when to let go of clients, and `writes` tracks the requests
+    /// that go on without theirs.
     pub fn new(
         metrics: Metrics,
         log: Log,
         request_timeout: Duration,
         max_in_flight: usize,
+        health: Health,
         writes: TaskTracker,
     ) -> Stack {
         let in_flight = Arc::new(Semaphore::new(max_in_flight));
-        Stack(Arc::new(Inner { metrics, log, request_timeout, in_flight, writes }))
+        Stack(Arc::new(Inner { metrics, log, request_timeout, in_flight, health, writes }))
     }
 
     /// A place among those being served: none if all are taken. Probes do not
@@ -81,7 +88,7 @@ impl Stack {
         Arc::clone(&self.0.in_flight).try_acquire_owned().ok().map(Some)
     }
 
-    /// Points 5 to 7.
+    /// Points 6 to 8.
     async fn serve(&self, context: &Context, request: Request, next: Next) -> Response {
         let Some(permit) = self.admit(request.uri().path()) else {
             self.0.metrics.request_shed("in_flight");
@@ -137,6 +144,10 @@ pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next)
     Problem::write(&mut response, context.request_id());
     if let Ok(id) = HeaderValue::from_str(context.request_id()) {
         response.headers_mut().insert(REQUEST_ID, id);
+    }
+    if stack.0.health.is_draining() {
+        // A balancer that forwards TCP can move connections only while they are new.
+        response.headers_mut().insert(header::CONNECTION, CLOSE);
     }
     record.end(&response);
     response

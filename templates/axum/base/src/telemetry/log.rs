@@ -106,6 +106,11 @@ impl Log {
         }
         self.buffer.append(text.as_bytes());
     }
+
+    /// How many lines have been dropped since the start.
+    pub fn dropped(&self) -> u64 {
+        self.buffer.dropped()
+    }
 }
 
 impl Write for Log {

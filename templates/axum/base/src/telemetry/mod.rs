@@ -11,7 +11,9 @@ pub mod metrics;
 pub mod saturation;
 pub mod trace;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::hash::{Hash, Hasher};
+use std::panic;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
@@ -22,6 +24,18 @@ pub struct Signals {
     pub metrics: metrics::Metrics,
     pub gauges: saturation::Gauges,
     pub log: log::Log,
+}
+
+/// Sends panics to the log, once a process. By default they go to stderr, which
+/// may block the thread, and carry no request id.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(tracing::field::display);
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+        let backtrace = backtrace.as_ref().map(tracing::field::display);
+        tracing::error!(panic = info.payload_as_str(), place, backtrace, "a thread panicked");
+    }));
 }
 
 /// The route that a request matched, never its raw path: a label must not have

@@ -7,17 +7,21 @@ use tokio::runtime::Handle;
 
 use crate::infra::database::Database;
 use crate::infra::pool::PoolStatus;
+use crate::telemetry::log::Log;
 
 /// Where to read it. Clones are cheap.
 #[derive(Clone)]
 pub struct Gauges {
     database: Database,
+    log: Log,
     runtime: Handle,
 }
 
 /// The readings of one moment.
 pub struct Saturation {
     pub pools: Vec<PoolStatus>,
+    /// Since the start.
+    pub log_lines_dropped: u64,
     pub runtime: RuntimeStatus,
 }
 
@@ -32,9 +36,9 @@ pub struct RuntimeStatus {
 }
 
 impl Gauges {
-    /// Gauges of this database and of the runtime that calls.
-    pub fn new(database: Database) -> Gauges {
-        Gauges { database, runtime: Handle::current() }
+    /// Gauges of this database, of this log, and of the runtime that calls.
+    pub fn new(database: Database, log: Log) -> Gauges {
+        Gauges { database, log, runtime: Handle::current() }
     }
 
     /// Reads all of them.
@@ -43,6 +47,7 @@ impl Gauges {
         let workers = runtime.num_workers();
         Saturation {
             pools: self.database.pools(),
+            log_lines_dropped: self.log.dropped(),
             runtime: RuntimeStatus {
                 workers,
                 alive_tasks: runtime.num_alive_tasks(),

@@ -2,13 +2,14 @@
 //! ask for, and those of one that does not, byte by byte.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::app::{PATIENCE, TestApp};
 
@@ -156,6 +157,16 @@ impl Connection {
             let count = self.stream.read_buf(&mut read).await.expect("the connection holds");
             assert_ne!(count, 0, "it ended after {:?}", String::from_utf8_lossy(&read));
         }
+    }
+
+    /// Sends one byte after the other until the service closes the connection.
+    pub async fn drips_until_closed(&mut self) {
+        let drips = async {
+            while self.stream.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, drips).await.expect("the service hangs up");
     }
 
     /// Waits until the service closes the connection, having said no more.

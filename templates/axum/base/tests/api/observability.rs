@@ -175,6 +175,7 @@ async fn saturation_is_shown() {
         "db_client_connection_pending_requests",
         "db_client_connection_wait_time_seconds_count",
         "http_server_max_in_flight",
+        "log_lines_dropped_total",
         "tokio_alive_tasks",
         "tokio_global_queue_depth",
         "tokio_worker_busy_seconds_total",

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::app::{TestApp, eventually};
 use crate::{ITEMS, TABLE};
@@ -54,6 +55,47 @@ async fn half_a_head_does_not_hold_a_connection() {
     let mut silent = app.connect().await;
     silent.closed().await;
     assert_eq!(app.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_has_to_come_in_time_and_on_a_kept_connection_too() {
+    let app = TestApp::with(&[("HTTP_HEADER_TIMEOUT_MS", "300")]).await;
+    for head in ["GET /livez HTTP/1.1\r\nHost: te", "G"] {
+        let mut client = app.connect().await;
+        client.send("GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 200);
+        client.send(head).await;
+        client.closed().await;
+    }
+    let mut slow = app.connect().await;
+    slow.send("GET /livez HTTP/1.1\r\nHost: ").await;
+    slow.drips_until_closed().await;
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_for_longer_than_a_head_may_take() {
+    let app = TestApp::with(&[("HTTP_HEADER_TIMEOUT_MS", "100")]).await;
+    let mut client = app.connect().await;
+    let body = "{}";
+    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json");
+    for _ in 0..3 {
+        client.send(&format!("{head}\r\nContent-Length: {}\r\n\r\n", body.len())).await;
+        client.send(body).await;
+        client.answer().await.problem(422);
+        sleep(Duration::from_millis(400)).await;
+    }
+    client.send("GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_in_the_end() {
+    let variables = [("HTTP_HEADER_TIMEOUT_MS", "60000"), ("HTTP_IDLE_TIMEOUT_MS", "100")];
+    let app = TestApp::with(&variables).await;
+    let mut client = app.connect().await;
+    client.send("GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+    client.closed().await;
 }
 
 #[tokio::test]

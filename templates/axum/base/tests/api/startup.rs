@@ -110,6 +110,38 @@ async fn sigterm_lets_a_request_finish_and_ends_in_success() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let database = TestDatabase::create().await;
+    // Longer than the test waits for the end.
+    let times = [("SHUTDOWN_DELAY_MS", "25000"), ("SHUTDOWN_TIMEOUT_MS", "1000")];
+    for second in ["TERM", "INT"] {
+        let mut process = Process::start("serve", &database, &times);
+        process.serving().await;
+        process.terminate().await;
+        process.logged("stopping").await;
+        process.signal(second).await;
+        let end = process.end().await;
+        assert_eq!(end.code, Some(1));
+        assert!(end.errors.contains("second signal"), "{}", end.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_read_does_not_hold_up_the_exit() {
+    let database = TestDatabase::create().await;
+    let mut process = Process::start("serve", &database, &[]);
+    let mut client = Connection::to(process.serving().await).await;
+    // Their lines are more than a pipe holds.
+    let path = "x".repeat(4_000);
+    for _ in 0..300 {
+        client.send(&format!("GET /{path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
+        client.answer().await.problem(404);
+    }
+    process.terminate().await;
+    assert_eq!(process.end_unread().await, Some(0));
+}
+
+#[tokio::test]
 async fn what_was_stored_is_there_after_a_restart() {
     let mut app = TestApp::start().await;
     let created = app.create_with_key(ITEMS, "ada@example.org", "once").await;

@@ -155,6 +155,11 @@ impl Log {
         self.buffer.append(text.as_bytes());
     }
 
+    /// How many lines have been dropped since the start.
+    pub fn dropped(&self) -> u64 {
+        self.buffer.dropped()
+    }
+
     /// The spans that wait to be sent.
     pub fn spans(&self) -> Option<(Queue<SpanData>, Signal)> {
         self.spans.as_ref().map(|spans| (spans.queue.clone(), spans.signal.clone()))

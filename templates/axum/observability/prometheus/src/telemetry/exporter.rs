@@ -18,9 +18,12 @@ use crate::server::{Server, Timeouts};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Scrapers are few and near; what takes longer is no scraper.
-const TIMEOUTS: Timeouts =
-    Timeouts { header: Duration::from_secs(10), write: Duration::from_secs(10) };
+/// Scrapers are few and near, and come every minute or more often.
+const TIMEOUTS: Timeouts = Timeouts {
+    header: Duration::from_secs(10),
+    idle: Duration::from_secs(75),
+    write: Duration::from_secs(10),
+};
 
 /// A scrape under way when the service stops may finish, briefly.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);

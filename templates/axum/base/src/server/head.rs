@@ -1,0 +1,95 @@
+//! How long the head of a request is waited for. hyper has one timer for it,
+//! which runs from the end of one request to the end of the head of the next.
+//! A connection may be idle for longer than a head may take, so the time that is
+//! left changes here when the first byte comes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hyper::rt::{Sleep, Timer};
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// The timer of one connection. hyper asks it for one sleep a head, and polls
+/// that after each read that has not completed the head.
+pub struct HeadTimer {
+    head: Duration,
+    idle: Duration,
+    first: AtomicBool,
+    begun: Arc<AtomicBool>,
+}
+
+impl HeadTimer {
+    /// A head may take `head`, and a connection be idle for `idle` before it. A
+    /// new connection is not idle: its client has something to say.
+    pub fn new(head: Duration, idle: Duration) -> HeadTimer {
+        HeadTimer { head, idle, first: AtomicBool::new(true), begun: Arc::default() }
+    }
+
+    /// The stream that the heads come from.
+    pub fn watch<R>(&self, stream: R) -> Watched<R> {
+        Watched { stream, begun: Arc::clone(&self.begun) }
+    }
+}
+
+impl Timer for HeadTimer {
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
+        self.begun.store(self.first.swap(false, Relaxed), Relaxed);
+        Box::pin(Wait {
+            sleep: Box::pin(tokio::time::sleep(self.idle)),
+            head: Some(self.head),
+            begun: Arc::clone(&self.begun),
+        })
+    }
+
+    fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(self.idle)
+    }
+}
+
+/// The wait for one head.
+struct Wait {
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    /// What the head may take; none when it has begun.
+    head: Option<Duration>,
+    begun: Arc<AtomicBool>,
+}
+
+impl Future for Wait {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.begun.load(Relaxed)
+            && let Some(head) = self.head.take()
+        {
+            self.sleep.as_mut().reset(tokio::time::Instant::now() + head);
+        }
+        self.sleep.as_mut().poll(context)
+    }
+}
+
+impl Sleep for Wait {}
+
+/// A stream that tells its [`HeadTimer`] when bytes have come.
+pub struct Watched<R> {
+    stream: R,
+    begun: Arc<AtomicBool>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.begun.store(true, Relaxed);
+        }
+        read
+    }
+}
