@@ -5,6 +5,7 @@
 mod faults;
 mod protocol;
 mod proxy;
+mod states;
 mod wire;
 mod wire_sweep;
 
