@@ -359,8 +359,8 @@ mod tests {
     async fn what_is_misused_stays_as_it_is() {
         let misuse = || (0..50).map(|_| Err(Broken::Misused));
         assert_eq!(states(misuse()).await, [true; 50]);
-        let down = (0..2).map(|_| Err(Broken::Unreachable));
-        assert_eq!(states(down.chain(misuse())).await[1..], [false; 51]);
+        let down = (0..3).map(|_| Err(Broken::Unreachable));
+        assert_eq!(states(down.chain(misuse())).await[2..], [false; 51]);
     }
 
     #[test]
