@@ -213,6 +213,19 @@ async fn a_statement_that_takes_its_time_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_table_that_is_missing_is_a_mistake_of_ours_and_no_outage() {
+    let app = TestApp::start().await;
+    app.database.lose(TABLE).await;
+    for _ in 0..5 {
+        app.list(ITEMS, "").await.problem(500);
+    }
+    let metrics = app.metrics().await;
+    let misused = [("dependency", "database"), ("outcome", "misused")];
+    assert_eq!(metrics.sum("dependency_requests_total", &misused), 5.0);
+    assert_eq!(metrics.sum("dependency_up", &[("dependency", "database")]), 1.0);
+}
+
+#[tokio::test]
 async fn writes_are_refused_in_time_while_the_database_is_gone_and_work_when_it_is_back() {
     let times = [("DATABASE_ACQUIRE_TIMEOUT_MS", "500"), ("DATABASE_STATEMENT_TIMEOUT_MS", "500")];
     let app = TestApp::with(&times).await;
