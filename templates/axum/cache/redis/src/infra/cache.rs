@@ -101,8 +101,6 @@ impl Lookup {
 pub trait Cached: Sized + Send + Sync {
     /// What it is asked for by.
     type Key: Clone + Eq + Hash;
-    /// What can go wrong when it is loaded.
-    type Error: Clone + Send + Sync;
     /// What is kept of it, as JSON.
     type Form: Serialize + DeserializeOwned;
 
@@ -127,7 +125,7 @@ impl Caches {
     }
 
     /// A cache under the name that its entries and its metrics carry.
-    pub fn cache<K, V: Cached<Key = K>>(&self, name: &'static str) -> Cache<K, V> {
+    pub fn cache<K, V: Cached<Key = K>, E>(&self, name: &'static str) -> Cache<K, V, E> {
         self.metrics.declare_cache(name);
         Cache {
             name,
@@ -144,19 +142,20 @@ impl Caches {
     }
 }
 
-/// Values by key, `None` where there is known to be nothing.
-pub struct Cache<K, V: Cached> {
+/// Values by key, `None` where there is known to be nothing. `E` is what a load
+/// can fail with.
+pub struct Cache<K, V: Cached, E> {
     name: &'static str,
     ttl: Duration,
     remote: Arc<Remote>,
-    flights: Flights<K, Found<V>>,
+    flights: Flights<K, Found<V, E>>,
     metrics: Metrics,
 }
 
 /// How a value was come by, and the value.
-type Found<V> = (Lookup, Result<Option<Arc<V>>, <V as Cached>::Error>);
+type Found<V, E> = (Lookup, Result<Option<Arc<V>>, E>);
 
-impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
+impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
     /// The value of `key`, from `load` where it is not cached.
     ///
     /// # Errors
@@ -166,8 +165,8 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
         &self,
         context: &Context,
         key: K,
-        load: impl Future<Output = Result<Option<V>, V::Error>>,
-    ) -> Result<Option<Arc<V>>, V::Error> {
+        load: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<Arc<V>>, E> {
         let mut found_by_us = false;
         let seat = self.flights.board(&key);
         // Held here once: a future that is passed on by value takes its space at
@@ -191,9 +190,9 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
         &self,
         context: &Context,
         key: &K,
-        load: impl Future<Output = Result<Option<V>, V::Error>>,
-        seat: &Seat<'_, K, Found<V>>,
-    ) -> Found<V> {
+        load: impl Future<Output = Result<Option<V>, E>>,
+        seat: &Seat<'_, K, Found<V, E>>,
+    ) -> Found<V, E> {
         let entry = self.entry(key);
         let lookup = match self.remote.get(context, self.name, &entry).await {
             Ok(Some(kept)) => match decode::<V>(&kept) {
@@ -224,7 +223,7 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
         context: &Context,
         entry: String,
         value: Option<&V>,
-        seat: &Seat<'_, K, Found<V>>,
+        seat: &Seat<'_, K, Found<V, E>>,
     ) {
         let ttl = match value {
             // Entries that were made together must not expire together.
@@ -296,7 +295,6 @@ mod tests {
 
     impl Cached for Thing {
         type Key = u32;
-        type Error = &'static str;
         type Form = u32;
 
         fn name(key: &u32) -> String {
@@ -313,7 +311,7 @@ mod tests {
     }
 
     /// A cache on a server that is not there.
-    fn cache() -> (Cache<u32, Thing>, Context) {
+    fn cache() -> (Cache<u32, Thing, &'static str>, Context) {
         let settings = Settings {
             url: "redis://127.0.0.1:1".to_owned(),
             connect_timeout: Duration::from_secs(1),

@@ -136,6 +136,11 @@ impl TestDatabase {
         connection.close().await.expect("it was open");
     }
 
+    /// From now on, there is no `table`.
+    pub async fn lose(&self, table: &str) {
+        self.execute(format!("ALTER TABLE {table} RENAME TO lost")).await;
+    }
+
     /// From now on, to read `table` takes some tenths of a second.
     pub async fn slow_reads(&self, table: &str) {
         self.sleep_before_reads(table, 0.3).await;

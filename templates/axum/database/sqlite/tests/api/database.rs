@@ -75,6 +75,12 @@ impl TestDatabase {
         connection.close().await.expect("it was open");
     }
 
+    /// From now on, there is no `table`.
+    pub async fn lose(&self, table: &str) {
+        let sql = AssertSqlSafe(format!("ALTER TABLE {table} RENAME TO lost"));
+        self.connect().await.execute(sql).await.expect("the table is there");
+    }
+
     /// From now on, to read `table` takes some tenths of a second.
     pub async fn slow_reads(&self, table: &str) {
         self.count_before_reads(table, "LIMIT 1000000").await;

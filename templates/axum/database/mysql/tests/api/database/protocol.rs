@@ -33,8 +33,9 @@ pub const MISUSE: Code = 1054;
 
 /// A packet that says so in the place of another one.
 pub fn refusal(packet: &[u8], code: Code) -> Vec<u8> {
-    let text = b"#HY000refused";
+    let state = if code == MISUSE { "42S22" } else { "HY000" };
+    let text = format!("#{state}refused");
     let length = u8::try_from(text.len() + 3).expect("it is short");
     let [low, high] = code.to_le_bytes();
-    [&[length, 0, 0, packet[3], 0xff, low, high], &text[..]].concat()
+    [&[length, 0, 0, packet[3], 0xff, low, high], text.as_bytes()].concat()
 }
