@@ -57,9 +57,13 @@ impl<K: Eq + Hash, T> Flights<K, T> {
 }
 
 impl<K: Eq + Hash, T: Clone> Seat<'_, K, T> {
-    /// The answer: that of `find`, or of whoever found it first.
-    pub async fn land(&self, find: impl Future<Output = T>) -> T {
-        self.flight.landed.get_or_init(|| find).await.clone()
+    /// The response: that of `find`, or of the first to have found it. What is an
+    /// error to `find` is for this one only; the others go on themselves.
+    pub async fn land(&self, find: impl Future<Output = Result<T, T>>) -> T {
+        match self.flight.landed.get_or_try_init(|| find).await {
+            Ok(found) => found.clone(),
+            Err(own) => own,
+        }
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
             let seat = flights.board(&1);
             let find = async {
                 sleep(Duration::from_millis(10)).await;
-                found.fetch_add(1, SeqCst)
+                Ok(found.fetch_add(1, SeqCst))
             };
             seat.land(find).await
         };
@@ -122,7 +126,7 @@ mod tests {
         };
         let second = async {
             let seat = flights.board(&1);
-            seat.land(async { "found" }).await
+            seat.land(async { Ok("found") }).await
         };
         let (first, second) = tokio::join!(first, second);
         assert!(first.is_err());
@@ -138,9 +142,9 @@ mod tests {
         assert!(before.is_overtaken());
         let after = flights.board(&1);
         assert!(!after.is_overtaken());
-        assert_eq!(before.land(async { "before" }).await, "before");
+        assert_eq!(before.land(async { Ok("before") }).await, "before");
         drop(before);
-        assert_eq!(after.land(async { "after" }).await, "after");
+        assert_eq!(after.land(async { Ok("after") }).await, "after");
         drop(after);
         assert!(flights.lock().is_empty());
     }
