@@ -272,6 +272,8 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
     pub async fn remove(&self, context: &Context, key: &K) {
         self.flights.overtake(key);
         self.remote.remove(context, self.name, self.entry(key)).await;
+        // Those that have begun since may have been told what is removed now.
+        self.flights.overtake(key);
     }
 
     fn entry(&self, key: &K) -> String {
@@ -328,6 +330,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     use futures_util::future::join_all;
+    use tokio::sync::Notify;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -416,6 +420,26 @@ mod tests {
             Ok(Some(thing(1)))
         });
         assert_eq!(before.await, Ok(Some(Arc::new(thing(1)))));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_after_a_change_does_not_join_one_from_before_its_removal() {
+        let (cache, context) = cache();
+        let changed = Notify::new();
+        let change = async {
+            cache.remove(&context, &1).await;
+            let after = cache.get_or_load(&context, 1, async { Ok(Some(thing(2))) }).await;
+            changed.notify_one();
+            after
+        };
+        let before = cache.get_or_load(&context, 1, async {
+            changed.notified().await;
+            Ok(Some(thing(1)))
+        });
+        let both = async { tokio::join!(change, before) };
+        let (after, before) = timeout(context.remaining(), both).await.expect("it did not join");
+        assert_eq!(after, Ok(Some(Arc::new(thing(2)))));
+        assert_eq!(before, Ok(Some(Arc::new(thing(1)))));
     }
 
     #[tokio::test]
