@@ -5,8 +5,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How far back calls count, in seconds.
-const WINDOW: usize = 10;
+use crate::infra::window::{Recent, Window};
+
+/// How far back calls count.
+const SECONDS: usize = 10;
 
 /// Fewer calls than that prove nothing.
 const CALLS_AT_LEAST: u32 = 20;
@@ -42,20 +44,10 @@ struct Inner {
     state: BreakerState,
     /// When the next probe is due, unless it is closed.
     probe: Instant,
-    /// What the seconds are counted from.
-    start: Instant,
-    seconds: [Second; WINDOW],
-    in_a_row: u32,
+    window: Window<SECONDS>,
+    failed_in_a_row: u32,
     /// When the last one of them ended.
     failed: Instant,
-}
-
-/// The calls that ended in one second.
-#[derive(Clone, Copy, Default)]
-struct Second {
-    number: u64,
-    calls: u32,
-    failed: u32,
 }
 
 impl Breaker {
@@ -64,9 +56,8 @@ impl Breaker {
         Breaker(Mutex::new(Inner {
             state: BreakerState::Closed,
             probe: now,
-            start: now,
-            seconds: [Second::default(); WINDOW],
-            in_a_row: 0,
+            window: Window::new(now),
+            failed_in_a_row: 0,
             failed: now,
         }))
     }
@@ -84,16 +75,16 @@ impl Breaker {
             return false;
         }
         inner.count(failed, began, now);
-        let too_many = inner.in_a_row >= FAILED_IN_A_ROW || inner.too_many_failed(now);
+        let too_many = inner.too_many_failed(now);
         if too_many {
-            inner.open(now + OPEN_FOR);
+            inner.open(now, OPEN_FOR);
         }
         too_many
     }
 
     /// Lets nothing through before a probe is answered, which is due at once.
     pub fn open(&self, now: Instant) {
-        self.lock().open(now);
+        self.lock().open(now, Duration::ZERO);
     }
 
     /// How long to wait for the time of a probe, unless all calls are let through.
@@ -113,7 +104,7 @@ impl Breaker {
         let mut inner = self.lock();
         match answered {
             true => inner.state = BreakerState::Closed,
-            false => inner.open(now + PROBE_AGAIN),
+            false => inner.open(now, PROBE_AGAIN),
         }
     }
 
@@ -124,43 +115,28 @@ impl Breaker {
 
 impl Inner {
     /// It starts afresh when it is closed again.
-    fn open(&mut self, probe: Instant) {
+    fn open(&mut self, now: Instant, wait: Duration) {
         self.state = BreakerState::Open;
-        self.probe = probe;
-        self.seconds = [Second::default(); WINDOW];
-        self.in_a_row = 0;
+        self.probe = now + wait;
+        self.window = Window::new(now);
+        self.failed_in_a_row = 0;
     }
 
     fn count(&mut self, failed: bool, began: Instant, now: Instant) {
-        let number = self.second(now);
-        let second = &mut self.seconds[number as usize % WINDOW];
-        if second.number != number {
-            *second = Second { number, ..Second::default() };
-        }
-        second.calls += 1;
-        second.failed += u32::from(failed);
-
+        self.window.count(failed, now);
         if !failed {
-            self.in_a_row = 0;
-        } else if self.in_a_row == 0 || began >= self.failed {
+            self.failed_in_a_row = 0;
+        } else if self.failed_in_a_row == 0 || began >= self.failed {
             // Calls that were under way together fail together, for one reason.
-            self.in_a_row += 1;
+            self.failed_in_a_row += 1;
             self.failed = now;
         }
     }
 
     fn too_many_failed(&self, now: Instant) -> bool {
-        let number = self.second(now);
-        let recent = |second: &&Second| second.number + WINDOW as u64 > number;
-        let recent = self.seconds.iter().filter(recent);
-        let (calls, failures) = recent.fold((0, 0), |(calls, failures), second| {
-            (calls + second.calls, failures + second.failed)
-        });
-        calls >= CALLS_AT_LEAST && failures * 100 >= calls * FAILED_AT_LEAST_PERCENT
-    }
-
-    fn second(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.start).as_secs()
+        let Recent { calls, failed } = self.window.recent(now);
+        self.failed_in_a_row >= FAILED_IN_A_ROW
+            || calls >= CALLS_AT_LEAST && failed * 100 >= calls * FAILED_AT_LEAST_PERCENT
     }
 }
 
