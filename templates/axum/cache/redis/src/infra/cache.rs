@@ -6,10 +6,11 @@
 //! and loads it on a miss, and the others wait for that: an entry that expires
 //! under load costs each replica one read.
 //!
-//! What changes is removed after its commit. A load that began before does not
-//! leave behind what it read, if both were in this process. That of another
-//! replica can, for as long as an entry lasts: `CACHE_TTL_SECONDS`, give or take
-//! a tenth.
+//! What changes is removed after its commit. Until that is confirmed this process
+//! reads nothing from the entry, and goes on removing it. A load that began before
+//! the change does not leave behind what it read, if both were in this process.
+//! That of another replica can, for as long as an entry lasts:
+//! `CACHE_TTL_SECONDS`, give or take a tenth.
 
 mod breaker;
 mod flight;

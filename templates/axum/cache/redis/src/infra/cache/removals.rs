@@ -10,7 +10,7 @@ const AT_MOST: usize = 10_000;
 /// How many are removed at once.
 const BATCH: usize = 1_000;
 
-/// The removals that nobody has confirmed.
+/// Removals that the server has not confirmed.
 pub struct Removals {
     /// How long an entry lasts. One that should be gone is, after that.
     lifetime: Duration,
