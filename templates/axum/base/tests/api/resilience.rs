@@ -14,12 +14,12 @@ use crate::{ITEMS, TABLE};
 const REQUESTS: &str = "http_server_request_duration_seconds_count";
 const ACTIVE: &str = "http_server_active_requests";
 
-/// For a deadline that passes while the test waits. Waits for the database
+/// For a deadline that passes while the test waits. Waits for dependencies
 /// together must be shorter.
 const SHORT_DEADLINE: [(&str, &str); 3] = [
     ("HTTP_REQUEST_TIMEOUT_MS", "1000"),
-    ("DATABASE_ACQUIRE_TIMEOUT_MS", "400"),
-    ("DATABASE_STATEMENT_TIMEOUT_MS", "400"),
+    ("DATABASE_ACQUIRE_TIMEOUT_MS", "300"),
+    ("DATABASE_STATEMENT_TIMEOUT_MS", "300"),
 ];
 
 #[tokio::test]

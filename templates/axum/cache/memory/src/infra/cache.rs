@@ -95,6 +95,9 @@ impl Caches {
     pub fn dependency(&self) -> Option<Dependency> {
         None
     }
+
+    /// Nothing is to be done: what is in this process ends with it.
+    pub async fn close(&self, _deadline: tokio::time::Instant) {}
 }
 
 /// Values by key, `None` where there is known to be nothing. `E` is what a load
