@@ -213,13 +213,14 @@ impl Client {
         let since = Instant::now();
         let answer = loop {
             let answer = self.ask("POST", self.path, &[("idempotency-key", &key)], Some(&body));
-            if answer.is_some() {
+            // It may find its predecessor still under way.
+            if let Some(answer) = answer.filter(|answer| answer.status != 409) {
                 break answer;
             }
             let time = since.elapsed();
             assert!(time < PATIENCE, "no write was acknowledged for {time:?}");
         };
-        self.created(account, answer);
+        self.created(account, Some(answer));
     }
 
     fn created(&mut self, mut account: Account, answer: Option<Answer>) {
