@@ -68,9 +68,9 @@ pub struct Counts {
     pub requests: u64,
     /// Writes that were acknowledged.
     pub acknowledged: u64,
-    /// Requests answered with 503 or 504.
+    /// Responses with 503 or 504.
     pub refused: u64,
-    /// Requests that got no answer.
+    /// Requests that got no response.
     pub unanswered: u64,
 }
 
@@ -137,7 +137,7 @@ impl Client {
         self.agent = agent();
     }
 
-    /// Sends half a request, goes away before the answer, or is slow, until it is to stop.
+    /// Sends half a request, goes away before the response, or is slow, until it is to stop.
     pub fn be_rude(&mut self, stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
             let mut account = self.new_account();
@@ -307,7 +307,7 @@ impl Client {
         self.page = format!("{}?limit=100{cursor}", self.path);
     }
 
-    /// Asks for what nobody has asked for before, and nobody can have.
+    /// Asks with a path, an id or a method that is new each time and does not exist.
     fn ask_for_nothing(&mut self) {
         self.named += 1;
         let (name, named) = (&self.name, self.named);
@@ -369,7 +369,7 @@ impl Client {
         }
     }
 
-    /// The answer, unless there is none or it says that the service can't serve now.
+    /// The response, unless there is none or it is a 503 or a 504.
     fn ask(
         &mut self,
         method: &str,

@@ -77,7 +77,7 @@ impl Sessions {
     /// Asks the database; of a file it knows no connections, but whether one of them has anything open.
     pub fn of(service: &Service) -> Sessions {
         let Some(database) = service.servers().database() else {
-            // All of the log can be brought home only when nobody reads or writes.
+            // The log can be emptied only while no connection reads or writes.
             let said = output(&mut sqlite(service, &["PRAGMA wal_checkpoint(TRUNCATE)"]));
             let is_busy = !said.starts_with("0|");
             return Sessions {

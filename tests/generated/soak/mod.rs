@@ -62,7 +62,7 @@ fn keeps_what_it_acknowledged_and_nothing_else(subject: &Subject) {
 
     let all = Fault::all(&soak.service);
     soak.load(third, &all);
-    // From here on it is one process, and there is an answer to every request.
+    // From here on it is one process, and every request gets a response.
     let unanswered = soak.counts().unanswered;
     let around = Fault::around(&soak.service);
     soak.load(third, &around);
@@ -106,7 +106,7 @@ struct Soak {
     faults: usize,
 }
 
-/// What a service has of its machine while nobody asks anything of it.
+/// What a service uses of its machine while it has no requests.
 #[derive(Debug)]
 struct Rest {
     /// Resident, in KiB.
@@ -193,10 +193,10 @@ impl Soak {
         for client in clients.chain([&mut self.rude, &mut self.witness]) {
             client.check(&mut listed);
         }
-        assert!(listed.is_empty(), "nobody made {listed:?}");
+        assert!(listed.is_empty(), "no client made {listed:?}");
     }
 
-    /// What came of all requests of those who wait for answers.
+    /// What came of the requests of all clients that wait for responses.
     fn counts(&self) -> Counts {
         let clients = self.clients.iter().chain([&self.witness]);
         clients.map(|client| client.counts).sum()
@@ -215,7 +215,7 @@ fn is_busy(sample: &str) -> bool {
     (is_named || is_used) && !sample.ends_with(" 0")
 }
 
-/// Stops the clients when whoever watches them is done, or gives up.
+/// Stops the clients when it is dropped, also by a panic: the scope waits for them.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
