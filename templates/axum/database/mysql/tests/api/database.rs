@@ -65,11 +65,11 @@ impl TestDatabase {
     }
 
     /// It, past that network.
-    async fn connect(&self) -> MySqlConnection {
+    pub async fn connect(&self) -> MySqlConnection {
         server().database(&self.name).connect().await.expect("it is there")
     }
 
-    async fn execute(&self, sql: impl Into<String>) {
+    pub async fn execute(&self, sql: impl Into<String>) {
         let sql = AssertSqlSafe(sql.into());
         self.connect().await.execute(sql).await.expect("it works");
     }
