@@ -93,7 +93,7 @@ impl TestDatabase {
     }
 
     /// It, past that network.
-    async fn connect(&self) -> MySqlConnection {
+    pub async fn connect(&self) -> MySqlConnection {
         server().database(&self.name).connect().await.expect("it is there")
     }
 

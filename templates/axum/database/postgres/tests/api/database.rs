@@ -92,7 +92,7 @@ impl TestDatabase {
     }
 
     /// It, past that network.
-    async fn connect(&self) -> PgConnection {
+    pub async fn connect(&self) -> PgConnection {
         server().database(&self.name).connect().await.expect("it is there")
     }
 

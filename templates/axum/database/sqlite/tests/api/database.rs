@@ -38,9 +38,14 @@ impl TestDatabase {
         self.directory.join("test.db")
     }
 
-    async fn connect(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(self.file());
-        SqliteConnection::connect_with(&options).await.expect("the service has made it")
+    pub async fn connect(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.file()).create_if_missing(true);
+        SqliteConnection::connect_with(&options).await.expect("it is there")
+    }
+
+    pub async fn execute(&self, sql: impl Into<String>) {
+        let sql = AssertSqlSafe(sql.into());
+        self.connect().await.execute(sql).await.expect("it works");
     }
 
     pub async fn execute(&self, sql: impl Into<String>) {
@@ -92,14 +97,13 @@ impl TestDatabase {
     }
 
     async fn count_before_reads(&self, table: &str, limit: &str) {
-        let sql = format!(
+        self.execute(format!(
             "ALTER TABLE {table} RENAME TO stored;
              CREATE VIEW {table} AS
              WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted {limit})
              SELECT stored.* FROM stored WHERE (SELECT count(*) FROM counted) > 0;"
-        );
-        let mut connection = self.connect().await;
-        connection.execute(AssertSqlSafe(sql)).await.expect("the table is there");
+        ))
+        .await;
     }
 }
 

@@ -323,25 +323,6 @@ async fn a_database_that_cannot_be_used_is_named_without_the_password() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_not_the_one_of_this_version_is_refused() {
-    let database = Arc::new(TestDatabase::create().await);
-    let serve = [("DATABASE_MIGRATE", "false")];
-    let missing = error(&database, &serve).await;
-    assert!(missing.contains("migration 1 is missing"), "{missing}");
-    assert!(missing.contains(" migrate`"), "it says what to do: {missing}");
-
-    drop(TestApp::on(Arc::clone(&database), &[]).await.expect("it migrates"));
-    database.execute("UPDATE _sqlx_migrations SET checksum = 'other' WHERE version = 1").await;
-    for variables in [&serve[..], &[]] {
-        let changed = error(&database, variables).await;
-        assert!(changed.contains("migration 1 ") && changed.contains("modified"), "{changed}");
-    }
-    database.execute("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
-    let unknown = error(&database, &[]).await;
-    assert!(unknown.contains("9999"), "{unknown}");
-}
-
-#[tokio::test]
 async fn more_connections_kept_ready_than_there_may_be_is_a_mistake() {
     let database = TestDatabase::create().await;
     let variables = [("DATABASE_MIN_CONNECTIONS", "5")];
