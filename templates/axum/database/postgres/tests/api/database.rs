@@ -28,12 +28,12 @@ const STRICT_TLS: PgSslMode = PgSslMode::VerifyFull;
 
 /// Connections to the database that asks, besides the one it asks on.
 const CONNECTIONS: &str = "
-    SELECT count(*) FROM pg_stat_activity
+    SELECT coalesce(state, '') FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 /// Transactions that are open on them.
 const TRANSACTIONS: &str = "
-    SELECT count(*) FROM pg_stat_activity
+    SELECT coalesce(state, '') FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL";
 
 /// A database of its own behind a network of its own; both end with it.
@@ -42,6 +42,8 @@ pub struct TestDatabase {
     pub network: Proxy,
     /// What keeps everybody else from writing.
     lock: Mutex<Option<PgConnection>>,
+    /// What looks at it, past that network.
+    view: Mutex<Option<PgConnection>>,
 }
 
 /// The server, by way of the database that is always there.
@@ -64,7 +66,8 @@ impl TestDatabase {
     pub async fn create() -> TestDatabase {
         let name = format!("test_{}", Uuid::now_v7().simple());
         on_server(format!("CREATE DATABASE {name}")).await;
-        TestDatabase { name, network: Proxy::start(addr()).await, lock: Mutex::default() }
+        let network = Proxy::start(addr()).await;
+        TestDatabase { name, network, lock: Mutex::default(), view: Mutex::default() }
     }
 
     /// The variables that lead a service to it. The server has a hundred
@@ -103,21 +106,19 @@ impl TestDatabase {
 
     /// The first column of each row.
     pub async fn texts(&self, sql: &'static str) -> Vec<String> {
-        let texts = sqlx::query_scalar(sql).fetch_all(&mut self.connect().await).await;
-        texts.expect("it works")
-    }
-
-    async fn count(&self, sql: &'static str) -> usize {
-        let count = sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await;
-        let count: i64 = count.expect("it works");
-        count.try_into().expect("a number of rows")
+        let mut view = self.view.lock().await;
+        let connection = match &mut *view {
+            Some(connection) => connection,
+            view => view.insert(self.connect().await),
+        };
+        sqlx::query_scalar(sql).fetch_all(connection).await.expect("it works")
     }
 
     /// Whether no transaction is open, and the server has no more connections to it
     /// than these: none that only finishes what it was told before.
     pub async fn is_at_rest(&self, connections: usize) -> bool {
-        let open = self.count(CONNECTIONS).await;
-        open <= connections && self.count(TRANSACTIONS).await == 0
+        let open = self.texts(CONNECTIONS).await.len();
+        open <= connections && self.texts(TRANSACTIONS).await.is_empty()
     }
 
     /// Takes it away from everybody who wants to write: somebody else holds a

@@ -48,11 +48,6 @@ impl TestDatabase {
         self.connect().await.execute(sql).await.expect("it works");
     }
 
-    pub async fn execute(&self, sql: impl Into<String>) {
-        let sql = AssertSqlSafe(sql.into());
-        self.connect().await.execute(sql).await.expect("it works");
-    }
-
     /// The first column of each row.
     pub async fn texts(&self, sql: &'static str) -> Vec<String> {
         let texts = sqlx::query_scalar(sql).fetch_all(&mut self.connect().await).await;
@@ -117,7 +112,9 @@ impl Drop for TestDatabase {
 impl TestApp {
     /// Waits until a write waits for the lock of `cut`.
     pub async fn until_a_write_waits(&self) {
-        self.until_metric("db_client_connection_pending_requests", &[], 1.0).await;
+        let writer = ("db_client_connection_pool_name", "writer");
+        let used = [writer, ("db_client_connection_state", "used")];
+        self.until_metric("db_client_connection_count", &used, 1.0).await;
     }
 }
 

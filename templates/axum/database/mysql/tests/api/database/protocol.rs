@@ -18,15 +18,15 @@ pub type Code = u16;
 
 /// States that pass: they are not the client's fault, nor the service's.
 pub const PASSING: &[Code] = &[
-    1020, 1021, 1040, 1044, 1045, 1047, 1049, 1053, 1114, 1129, 1180, 1203, 1205, 1206, 1213, 1226,
-    1290, 1317, 1412, 1461, 1615, 1792, 1836, 1927, 1969, 3024, 3032, 3100, 3101, 3118, 3169, 4031,
+    1021, 1040, 1044, 1045, 1047, 1049, 1053, 1114, 1129, 1180, 1203, 1205, 1206, 1226, 1290, 1317,
+    1461, 1615, 1792, 1836, 1927, 1969, 3024, 3032, 3100, 3118, 3169, 4031,
 ];
 
 /// What a server says that takes no writes.
 pub const READ_ONLY: Code = 1290;
 
 /// What a server says that has undone a whole transaction.
-pub const UNDONE: Code = 1213;
+pub const UNDONE: &[Code] = &[1020, 1213, 1412, 3101];
 
 /// What a server says of a statement that is wrong.
 pub const MISUSE: Code = 1054;
