@@ -16,7 +16,7 @@ use toml::Value;
 /// Two names of projects, between which all others lie.
 const PROJECTS: [&str; 2] = [
     "q",
-    "the-service-that-keeps-the-accounts-of-all-customers-of-the-bank",
+    "the-service-that-keeps-the-accounts-of-all-the-clients",
 ];
 
 fn preset() -> Preset {
@@ -141,6 +141,63 @@ fn the_lock_holds_what_the_manifest_asks_for() {
             );
         }
     }
+}
+
+/// A name is at most 63 characters of a few kinds, and so is a label; the longest project with the longest resource has
+/// the longest of them.
+#[test]
+fn every_name_in_kubernetes_is_one_that_kubernetes_takes() {
+    let preset = preset();
+    let names = (1..100).map(|length| "long_name_".chars().cycle().take(length).collect());
+    let accepted = names.filter(|name: &String| preset.project_name(name).is_ok());
+    let name = accepted.last().unwrap();
+    let resource = resources(&preset).last().unwrap();
+    for options in combinations::all(&preset.choices) {
+        let tree = project(&preset, &name, resource.clone(), options.clone());
+        let manifests = tree
+            .iter()
+            .filter(|(path, _)| path.starts_with("deploy/kubernetes/"));
+        let named: Vec<_> = manifests
+            .flat_map(|(_, text)| kubernetes_names(text))
+            .collect();
+        assert!(named.len() > 10, "{named:?}");
+        for named in named {
+            assert!(
+                is_dns_label(named),
+                "`{named}` of `{name}` with {options:?}"
+            );
+        }
+    }
+}
+
+/// What a manifest calls things, and the labels that it gives them.
+fn kubernetes_names(manifest: &str) -> impl Iterator<Item = &str> {
+    // Images have names of another kind.
+    let lines = manifest
+        .split("\nimages:\n")
+        .next()
+        .unwrap_or_default()
+        .lines();
+    lines.filter_map(|line| {
+        let (key, value) = line
+            .trim_start()
+            .trim_start_matches("- ")
+            .split_once(": ")?;
+        let is_label = key.contains('/') || key == "k8s-app";
+        // So have variables.
+        let is_variable = value.starts_with(|c: char| c.is_ascii_uppercase());
+        (is_label || matches!(key, "name" | "claimName") && !is_variable).then_some(value)
+    })
+}
+
+/// Whether a service may have this name: the narrowest of all kinds, RFC 1035's.
+fn is_dns_label(name: &str) -> bool {
+    name.len() <= 63
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name
+            .chars()
+            .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
 }
 
 /// Whether code has this word outside of comments, as the first of a path.
