@@ -123,16 +123,31 @@ fn the_readme_names_every_option() {
     }
 }
 
+/// The rows of the table between these marks.
+fn rows<'t>(markdown: &'t str, mark: &str) -> Vec<Vec<&'t str>> {
+    let (_, rest) = markdown.split_once(&format!("<!-- {mark} -->\n")).unwrap();
+    let (table, _) = rest.split_once(&format!("<!-- /{mark} -->")).unwrap();
+    let rows = table.lines().skip(2);
+    rows.map(|row| row.split('|').map(str::trim).collect())
+        .collect()
+}
+
+#[test]
+fn the_readme_shows_that_a_service_of_each_database_was_soaked() {
+    let readme = read("README.md");
+    let soaked: Vec<&str> = rows(&readme, "soaked").iter().map(|row| row[1]).collect();
+    let preset = scaffold::source::load(scaffold::source::DEFAULT).unwrap();
+    let databases = preset.choices[0].options.iter();
+    for database in databases.map(|option| format!("{}+", option.name)) {
+        let is_there = soaked.iter().any(|name| name.starts_with(&database));
+        assert!(is_there, "{database} is not among {soaked:?}");
+    }
+}
+
 #[test]
 fn the_readme_shows_that_every_combination_was_verified() {
     let readme = read("README.md");
-    let (_, rest) = readme.split_once("<!-- verified -->\n").unwrap();
-    let (table, _) = rest.split_once("<!-- /verified -->").unwrap();
-    let rows: Vec<Vec<&str>> = table
-        .lines()
-        .skip(2)
-        .map(|row| row.split('|').map(str::trim).collect())
-        .collect();
+    let rows = rows(&readme, "verified");
     let preset = scaffold::source::load(scaffold::source::DEFAULT).unwrap();
     let names = combinations::all(&preset.choices);
     let names: Vec<String> = names

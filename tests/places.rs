@@ -191,6 +191,22 @@ fn a_new_project_is_committed() {
     assert_seen!(test.see(&mut git), @"exit 0");
 }
 
+/// As where git is told to write CRLF: a checksum of a file's bytes is the same everywhere.
+#[test]
+fn every_clone_of_a_project_has_the_same_bytes() {
+    let test = Test::new();
+    assert_eq!(test.run(&["new", "accounts-api", "--yes"]).code, Some(0));
+    let mut git = Command::new("git");
+    test.at_home(git.args(["-c", "core.autocrlf=true", "clone", "--quiet"]));
+    assert_seen!(test.see(git.args(["accounts-api", "clone"])), @"exit 0");
+    let project = test.dir().join("accounts-api");
+    let files = paths(&project).into_iter();
+    for path in files.filter(|path| !path.starts_with(".git/") && !path.ends_with('/')) {
+        let cloned = fs::read(test.dir().join("clone").join(&path)).unwrap();
+        assert_eq!(cloned, fs::read(project.join(&path)).unwrap(), "{path}");
+    }
+}
+
 #[test]
 fn a_repository_around_the_project_is_enough() {
     let test = Test::new();

@@ -258,6 +258,15 @@ fn a_server_is_looked_for_where_its_variable_says_and_tests_are_told() {
 }
 
 #[test]
+fn tests_see_the_environment() {
+    let told = "#[test]\nfn is_told() {\n    assert_eq!(std::env::var(\"SWEEP\").unwrap(), \"full\");\n}\n";
+    let test = house(closed_port(), told);
+    let only = ["--only", "ink=black", "paper=plain", "--level", "test"];
+    let seen = test.see(verify_command(&test, &only).env("SWEEP", "full"));
+    assert_eq!(seen.code, Some(0), "{seen}");
+}
+
+#[test]
 fn below_test_no_server_is_needed() {
     let test = house(closed_port(), GOOD);
     let seen = verify(&test, &["--only", "ink=blue", "--level", "render"]);

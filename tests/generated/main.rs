@@ -2,7 +2,9 @@
 //! talked to over HTTP. A test here is a promise and the combination of options that keeps it:
 //! `cargo test --test generated -- sqlite+memory+prometheus`, `cargo test --test generated -- half_a_body`.
 //!
-//! What needs a server, such as a database or a Prometheus, is ignored unless asked for: `-- --ignored`.
+//! What needs a server, such as a database or a Prometheus, is ignored unless asked for: `-- --ignored`. Where `scaffold
+//! verify` has had cargo build, lint and test the combinations, `COMBINATIONS=pairs` or `COMBINATIONS=all` says which of
+//! them are only used, then with the servers that they need.
 //!
 //! Dependencies are compiled once for all projects, under `target/tmp/generated` or `$GENERATED_TARGET_DIR`.
 
@@ -14,13 +16,17 @@ mod readme;
 mod scrape;
 mod servers;
 mod service;
+mod soak;
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Trial};
-use scaffold::preset::Server;
-use scaffold::{combinations, source};
+use scaffold::choice::Choice;
+use scaffold::combinations::{self, Combination};
+use scaffold::preset::{Preset, Server};
+use scaffold::source;
 
 use crate::project::Project;
 use crate::servers::Servers;
@@ -43,26 +49,27 @@ fn trials() -> Vec<Trial> {
         "preset::making_its_lock_table_anew_changes_nothing",
         lock,
     )];
+    let verified = verified(&preset.choices);
     for options in combinations::all(&preset.choices) {
         let name = combinations::name(&options);
-        let servers: Vec<Server> = preset.servers(&options).into_iter().cloned().collect();
-        let flags = options
-            .iter()
-            .map(|(choice, option)| format!("--{choice}={option}"))
-            .collect();
-        let needs_servers = !servers.is_empty();
-        let subject = Subject::new("accounts-api", flags, servers, "/v1/accounts");
+        let subject = Subject::of(&preset, &options);
         let promises = promises::of(&options);
-        if needs_servers {
-            // What cargo says of it, `scaffold verify` proves.
-            let trials_of = subject.trials(&name, &[&promises]);
-            trials.extend(
-                trials_of
-                    .into_iter()
-                    .map(|trial| trial.with_ignored_flag(true)),
-            );
-        } else {
-            trials.extend(subject.trials(&name, &[checks::ALL, &promises]));
+        match &verified {
+            Some(verified) if !verified.contains(&options) => {}
+            Some(_) => trials.extend(subject.trials(&name, &[&promises])),
+            None if subject.servers.is_empty() => {
+                trials.extend(subject.trials(&name, &[checks::ALL, &promises]));
+            }
+            None => trials.extend(ignored(subject.trials(&name, &[&promises]))),
+        }
+    }
+    for options in combinations::all(&preset.choices) {
+        let name = combinations::name(&options);
+        if soak::COMBINATIONS.contains(&name.as_str()) {
+            let subject = Subject::of(&preset, &options);
+            trials.extend(ignored(
+                subject.trials(&format!("soak::{name}"), &[soak::ALL]),
+            ));
         }
     }
     for (cache, checks) in [
@@ -75,12 +82,8 @@ fn trials() -> Vec<Trial> {
             format!("--cache={cache}"),
         ];
         let subject = Subject::new("accounts-api", flags, Vec::new(), "/v1/accounts");
-        let trials_of = subject.trials(&format!("prometheus+{cache}"), &[&checks]);
-        trials.extend(
-            trials_of
-                .into_iter()
-                .map(|trial| trial.with_ignored_flag(true)),
-        );
+        let prefix = format!("prometheus+{cache}");
+        trials.extend(ignored(subject.trials(&prefix, &[&checks])));
     }
     for (name, flags, path) in AWKWARD {
         let flags = flags.iter().map(|flag| flag.to_string()).collect();
@@ -94,6 +97,21 @@ fn trials() -> Vec<Trial> {
             .trials("readme", &[readme::ALL]),
     );
     trials
+}
+
+/// The combinations that are verified elsewhere, if any are.
+fn verified(choices: &[Choice]) -> Option<Vec<Combination>> {
+    match env::var("COMBINATIONS").ok()?.as_str() {
+        "pairs" => Some(combinations::pairs(choices)),
+        "all" => Some(combinations::all(choices)),
+        other => panic!("`COMBINATIONS` is `{other}`, and can be `pairs` or `all`"),
+    }
+}
+
+fn ignored(trials: Vec<Trial>) -> impl Iterator<Item = Trial> {
+    trials
+        .into_iter()
+        .map(|trial| trial.with_ignored_flag(true))
 }
 
 /// Names that a template could stumble over, and the path that their service serves.
@@ -137,6 +155,22 @@ impl Subject {
             project: OnceLock::new(),
             binary: OnceLock::new(),
         })
+    }
+
+    /// The service of a combination.
+    fn of(preset: &Preset, options: &Combination) -> Arc<Subject> {
+        let servers = preset.servers(options).into_iter().cloned().collect();
+        let flags = options
+            .iter()
+            .map(|(choice, option)| format!("--{choice}={option}"))
+            .collect();
+        Subject::new("accounts-api", flags, servers, "/v1/accounts")
+    }
+
+    /// The options that it was asked for.
+    pub fn options(&self) -> Vec<&str> {
+        let options = self.flags.iter().filter_map(|flag| flag.split_once('='));
+        options.map(|(_, option)| option).collect()
     }
 
     fn trials(self: Arc<Self>, prefix: &str, checks: &[&[Check]]) -> Vec<Trial> {

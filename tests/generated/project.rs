@@ -86,14 +86,18 @@ pub fn run(command: &mut Command) {
     try_run(command).unwrap_or_else(|said| panic!("{said}"));
 }
 
-fn try_run(command: &mut Command) -> Result<(), String> {
+/// What a command prints, if it succeeds; it fails with all that it said otherwise.
+pub fn output(command: &mut Command) -> String {
+    try_run(command).unwrap_or_else(|said| panic!("{said}"))
+}
+
+fn try_run(command: &mut Command) -> Result<String, String> {
     let output = command.output().unwrap();
-    let said = [output.stdout, output.stderr]
-        .map(|said| String::from_utf8_lossy(&said).into_owned())
-        .concat();
+    let [printed, said] =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
     if output.status.success() {
-        Ok(())
+        Ok(printed)
     } else {
-        Err(format!("{command:?} failed\n{said}"))
+        Err(format!("{command:?} failed\n{printed}{said}"))
     }
 }

@@ -38,6 +38,17 @@ impl Servers {
         used
     }
 
+    /// The database, unless it is a file of the service's own.
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
+    /// The value of one of the variables that lead to them.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables()
+            .find_map(|(other, value)| (other == name).then_some(value))
+    }
+
     /// The variables that lead to them.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.variables
@@ -47,10 +58,10 @@ impl Servers {
 }
 
 /// A database on a server, made and dropped with the server's own client.
-struct Database {
+pub struct Database {
     server: String,
-    name: String,
-    url: String,
+    pub name: String,
+    pub url: String,
 }
 
 impl Database {
@@ -73,8 +84,8 @@ impl Database {
         database
     }
 
-    /// The command that has the server do something.
-    fn client(&self, sql: &str) -> Command {
+    /// The command that has the server do something. It prints rows without a head, their fields apart by tabs.
+    pub fn client(&self, sql: &str) -> Command {
         let uri: Uri = self.server.parse().unwrap();
         if uri.scheme_str() == Some("mysql") {
             let authority = uri.authority().unwrap().as_str();
@@ -86,18 +97,14 @@ impl Database {
                 .args(["--protocol=tcp", "--user", user])
                 .args(["--host", uri.host().unwrap()])
                 .args(["--port", &uri.port_u16().unwrap_or(3306).to_string()])
-                .args(["--execute", sql]);
+                .args(["--batch", "--skip-column-names", "--execute", sql]);
             return client;
         }
         let mut client = Command::new("psql");
-        client.args([
-            "--quiet",
-            "--no-psqlrc",
-            "--dbname",
-            &self.server,
-            "--command",
-            sql,
-        ]);
+        client
+            .args(["--quiet", "--no-psqlrc", "--tuples-only", "--no-align"])
+            .args(["--field-separator", "\t", "--dbname", &self.server])
+            .args(["--command", sql]);
         client
     }
 }

@@ -18,8 +18,12 @@ use crate::servers::Servers;
 /// As long as anything here may take that isn't slow by intent.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How much of a log is shown where a test failed.
+const SHOWN_LINES: usize = 200;
+
 /// A running service with a database of its own. It ends with this value.
 pub struct Service {
+    command: Command,
     process: Child,
     directory: TempDir,
     address: SocketAddr,
@@ -59,6 +63,7 @@ impl Service {
             .into();
         let mut service = Service {
             process: command.spawn().unwrap(),
+            command,
             directory,
             address,
             admin,
@@ -86,6 +91,32 @@ impl Service {
             );
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Starts it again after it has ended, where and as it was.
+    pub fn restart(&mut self) {
+        self.process = self.command.spawn().unwrap();
+        self.wait_until_ready();
+    }
+
+    /// The directory that it runs in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What it uses of its servers.
+    pub fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// Its process, as the system knows it.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where it serves.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// All that it has printed so far.
@@ -164,10 +195,16 @@ impl Service {
     /// Asks it to stop.
     pub fn terminate(&self) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.process.id().to_string()])
+            .args(["-TERM", &self.pid().to_string()])
             .status()
             .unwrap();
         assert!(status.success());
+    }
+
+    /// Ends it as a machine does that loses its power.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     /// Waits until it has ended.
@@ -192,7 +229,10 @@ impl Drop for Service {
         let _ = self.process.kill();
         let _ = self.process.wait();
         if thread::panicking() {
-            eprintln!("the service said:\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("the service said at last:\n{}", shown.join("\n"));
         }
     }
 }
@@ -211,15 +251,22 @@ impl Answer {
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
         request: &str,
     ) -> Answer {
-        let mut answer = answer.unwrap_or_else(|error| panic!("{request} got no answer: {error}"));
-        let body = answer.body_mut().read_to_string().unwrap();
-        let headers = answer.headers().clone();
-        Answer {
+        Answer::try_from(answer, request)
+            .unwrap_or_else(|error| panic!("{request} got no answer: {error}"))
+    }
+
+    /// The answer, if all of it came.
+    pub fn try_from(
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+        request: &str,
+    ) -> Result<Answer, ureq::Error> {
+        let mut answer = answer?;
+        Ok(Answer {
             request: request.to_owned(),
             status: answer.status().as_u16(),
-            headers,
-            body,
-        }
+            headers: answer.headers().clone(),
+            body: answer.body_mut().read_to_string()?,
+        })
     }
 
     /// Fails unless this is the status.

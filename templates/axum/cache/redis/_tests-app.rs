@@ -1,1 +1,1 @@
-    environment.extend(crate::cache::variables());
+    crate::cache::configure(&mut config.cache, variables);

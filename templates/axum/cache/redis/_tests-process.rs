@@ -1,1 +1,1 @@
-        process.envs(crate::cache::variables());
+        process.env("REDIS_URL", crate::proxy::url());

@@ -13,7 +13,6 @@
 //! are not counted at all. It is one function rather than eight layers because
 //! layers are not free, even empty ones, and because it can be read.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,7 +34,7 @@ use crate::context::Context;
 use crate::telemetry::line::RequestLine;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::{RequestEnd, Route};
+use crate::telemetry::{RequestEnd, Route, panic_message};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -238,9 +237,4 @@ fn method(method: &Method) -> &'static str {
         Method::TRACE => "TRACE",
         _ => "_OTHER",
     }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

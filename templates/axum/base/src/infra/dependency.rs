@@ -3,15 +3,20 @@
 //!
 //! This is the only layer that repeats a call. Two of them would multiply the
 //! load on a dependency that is already in trouble; so does every retry, which
-//! is why there is one at the most, for reads, while the budget lasts.
+//! is why there is one at the most, for reads and for what was undone, while the
+//! budget lasts.
+
+mod state;
 
 use std::fmt::{self, Debug, Display};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
+use self::state::State;
+use super::window::Recent;
 use crate::context::Context;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{Operation, Outcome};
@@ -28,7 +33,7 @@ struct Inner {
     name: &'static str,
     system: &'static str,
     metrics: Metrics,
-    up: AtomicBool,
+    state: Mutex<State>,
     budget: RetryBudget,
 }
 
@@ -49,7 +54,7 @@ pub struct Call {
 pub enum Retry {
     /// It only reads: once.
     Once,
-    /// It may have had its effect: never.
+    /// It may have had its effect: only if the dependency says that it had none.
     Never,
 }
 
@@ -59,6 +64,10 @@ pub trait Failure: Debug + Display {
     fn outcome(&self) -> Outcome;
     /// Whether a repetition might reach it.
     fn is_transient(&self) -> bool;
+    /// Whether the dependency says that it undid all that the call did.
+    fn is_undone(&self) -> bool {
+        false
+    }
     /// The `error.type` label, of few values.
     fn error_type(&self) -> &'static str;
 }
@@ -84,7 +93,7 @@ impl Dependency {
             name,
             system,
             metrics,
-            up: AtomicBool::new(true),
+            state: Mutex::new(State::new(Instant::now())),
             budget: RetryBudget::default(),
         }))
     }
@@ -94,9 +103,9 @@ impl Dependency {
         self.0.name
     }
 
-    /// Whether the last call was answered.
+    /// Whether its last calls were answered, all in all.
     pub fn is_up(&self) -> bool {
-        self.0.up.load(Relaxed)
+        self.state().is_up()
     }
 
     /// Runs `attempt`, and once more if `call` allows it.
@@ -114,17 +123,17 @@ impl Dependency {
         F: Future<Output = Result<T, E>>,
     {
         self.0.budget.earn();
-        let mut retry = call.retry;
+        let mut is_first = true;
         loop {
             let result = self.attempt(context, call, attempt()).await;
             let Err(error) = result else {
                 self.settle(Outcome::Ok);
                 return result;
             };
-            if retry == Retry::Once && error.is_transient() && self.0.budget.spend() {
+            if is_first && error.allows(call.retry) && self.0.budget.spend() {
                 let backoff = Duration::from_millis(fastrand::u64(BACKOFF_MS));
                 if backoff < context.remaining() {
-                    retry = Retry::Never;
+                    is_first = false;
                     self.0.metrics.dependency_retry(self.0.name);
                     sleep(backoff).await;
                     continue;
@@ -160,21 +169,29 @@ impl Dependency {
         result
     }
 
-    /// Counts a call that has ended. One that was never tried says nothing of
-    /// the dependency.
+    /// Counts a call that has ended. One that was a mistake of ours, or was never
+    /// tried, says nothing of the dependency.
     fn settle(&self, outcome: Outcome) {
-        self.0.metrics.dependency_request(self.0.name, outcome);
-        if outcome == Outcome::Rejected {
-            return;
-        }
-        let up = outcome == Outcome::Ok;
-        if self.0.up.swap(up, Relaxed) != up {
-            self.0.metrics.dependency_up(self.0.name, up);
-            match up {
-                true => tracing::info!(dependency = self.0.name, "a dependency answers again"),
-                false => tracing::warn!(dependency = self.0.name, "a dependency fails"),
+        let Inner { name: dependency, metrics, .. } = &*self.0;
+        metrics.dependency_request(dependency, outcome);
+        let failed = match outcome {
+            Outcome::Ok => false,
+            Outcome::Error | Outcome::Timeout => true,
+            Outcome::Misused | Outcome::Rejected => return,
+        };
+        // Told of while it is held, so that changes are told of in their order.
+        let mut state = self.state();
+        if let Some(Recent { calls, failed }) = state.count(failed, Instant::now()) {
+            metrics.dependency_up(dependency, state.is_up());
+            match state.is_up() {
+                true => tracing::info!(dependency, calls, failed, "a dependency answers again"),
+                false => tracing::warn!(dependency, calls, failed, "a dependency fails"),
             }
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,8 +205,10 @@ impl<E: Failure> CallError<E> {
         }
     }
 
-    fn is_transient(&self) -> bool {
-        matches!(self, CallError::Failed(error) if error.is_transient())
+    /// Whether a call that ended like this may be repeated.
+    fn allows(&self, retry: Retry) -> bool {
+        let CallError::Failed(error) = self else { return false };
+        error.is_undone() || (retry == Retry::Once && error.is_transient())
     }
 
     fn error_type(&self) -> &'static str {
@@ -249,26 +268,28 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug)]
-    struct Unreachable;
-
-    impl Display for Unreachable {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("unreachable")
-        }
+    #[derive(Debug, thiserror::Error)]
+    enum Broken {
+        #[error("unreachable")]
+        Unreachable,
+        #[error("no such table")]
+        Misused,
     }
 
-    impl Failure for Unreachable {
+    impl Failure for Broken {
         fn outcome(&self) -> Outcome {
-            Outcome::Error
+            match self {
+                Broken::Unreachable => Outcome::Error,
+                Broken::Misused => Outcome::Misused,
+            }
         }
 
         fn is_transient(&self) -> bool {
-            true
+            matches!(self, Broken::Unreachable)
         }
 
         fn error_type(&self) -> &'static str {
-            "unreachable"
+            "broken"
         }
     }
 
@@ -289,12 +310,11 @@ mod tests {
             let attempts = Cell::new(0);
             let attempt = || {
                 attempts.set(attempts.get() + 1);
-                async { Err::<(), _>(Unreachable) }
+                async { Err::<(), _>(Broken::Unreachable) }
             };
             let result = dependency.call(&context, call(retry), attempt).await;
-            assert!(matches!(result, Err(CallError::Failed(Unreachable))));
+            assert!(matches!(result, Err(CallError::Failed(Broken::Unreachable))));
             assert_eq!(attempts.get(), expected);
-            assert!(!dependency.is_up());
         }
     }
 
@@ -303,7 +323,7 @@ mod tests {
         let (dependency, context) = dependency();
         let hang = || async {
             sleep(Duration::from_secs(60)).await;
-            Ok::<(), Unreachable>(())
+            Ok::<(), Broken>(())
         };
         let result = dependency.call(&context, call(Retry::Once), hang).await;
         assert!(matches!(result, Err(CallError::Timeout)));
@@ -316,9 +336,38 @@ mod tests {
         let (dependency, _) = dependency();
         let late = Context::new("test", Duration::ZERO);
         let never = || async { panic!("it was tried") };
-        let result = dependency.call::<(), Unreachable, _>(&late, call(Retry::Once), never).await;
+        let result = dependency.call::<(), Broken, _>(&late, call(Retry::Once), never).await;
         assert!(matches!(result, Err(CallError::Rejected)));
         assert!(dependency.is_up());
+    }
+
+    /// Whether it is up after each of these calls.
+    async fn states(calls: impl IntoIterator<Item = Result<(), Broken>>) -> Vec<bool> {
+        let (dependency, context) = dependency();
+        let mut states = Vec::new();
+        for result in calls {
+            let result = Cell::new(Some(result));
+            let attempt = async || result.take().expect("it is tried once");
+            let _ = dependency.call(&context, call(Retry::Never), attempt).await;
+            states.push(dependency.is_up());
+        }
+        states
+    }
+
+    #[tokio::test]
+    async fn what_fails_by_halves_changes_once() {
+        let calls = (0..120).map(|n| if n % 2 == 0 { Ok(()) } else { Err(Broken::Unreachable) });
+        let states = states(calls).await;
+        let changes = states.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!((changes, states[119]), (1, false));
+    }
+
+    #[tokio::test]
+    async fn what_is_misused_stays_as_it_is() {
+        let misuse = || (0..50).map(|_| Err(Broken::Misused));
+        assert_eq!(states(misuse()).await, [true; 50]);
+        let down = (0..3).map(|_| Err(Broken::Unreachable));
+        assert_eq!(states(down.chain(misuse())).await[2..], [false; 51]);
     }
 
     #[test]

@@ -30,13 +30,15 @@ pub enum Meaning {
     Unavailable,
     /// The statement is wrong, or the schema is not the one it was written for.
     Misuse,
+    /// Anything else, such as a table that is damaged.
+    Unknown,
 }
 
 impl Meaning {
     /// What becomes of the connection.
     pub fn verdict(self) -> Verdict {
         match self {
-            Meaning::Broken => Verdict::Close,
+            Meaning::Broken | Meaning::Unknown => Verdict::Close,
             Meaning::NotPrimary => Verdict::Replace,
             _ => Verdict::Keep,
         }
@@ -69,6 +71,7 @@ impl Failure for sqlx::Error {
             sqlx::Error::Database(error) => match meaning(&**error) {
                 Meaning::Constraint => Outcome::Ok,
                 Meaning::LockTimeout | Meaning::StatementTimeout => Outcome::Timeout,
+                Meaning::Misuse => Outcome::Misused,
                 _ => Outcome::Error,
             },
             _ => Outcome::Error,
@@ -86,6 +89,11 @@ impl Failure for sqlx::Error {
         }
     }
 
+    fn is_undone(&self) -> bool {
+        let sqlx::Error::Database(error) = self else { return false };
+        meaning(&**error) == Meaning::Conflict
+    }
+
     fn error_type(&self) -> &'static str {
         match self {
             sqlx::Error::PoolTimedOut => "pool_timeout",
@@ -98,7 +106,8 @@ impl Failure for sqlx::Error {
                 Meaning::StatementTimeout => "statement_timeout",
                 Meaning::Broken => "connection",
                 Meaning::NotPrimary => "not_primary",
-                Meaning::Unavailable | Meaning::Misuse => "database",
+                Meaning::Misuse => "misuse",
+                Meaning::Unavailable | Meaning::Unknown => "database",
             },
             _ => "client",
         }
@@ -111,7 +120,8 @@ impl From<database::Error> for Fault {
             CallError::Timeout | CallError::Rejected => true,
             CallError::Failed(error) => match error {
                 sqlx::Error::Database(error) => {
-                    !matches!(meaning(&**error), Meaning::Constraint | Meaning::Misuse)
+                    let ours = [Meaning::Constraint, Meaning::Misuse, Meaning::Unknown];
+                    !ours.contains(&meaning(&**error))
                 }
                 sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)

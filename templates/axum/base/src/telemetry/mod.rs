@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod saturation;
 pub mod trace;
 
+use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::hash::{Hash, Hasher};
 use std::panic;
@@ -101,13 +102,16 @@ pub enum Outcome {
     Ok,
     Error,
     Timeout,
+    /// It was asked for what it can't do, such as a row of a table that is not
+    /// there: a mistake of ours.
+    Misused,
     /// Not tried: there was no time left, or no hope.
     Rejected,
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 4] =
-        [Outcome::Ok, Outcome::Error, Outcome::Timeout, Outcome::Rejected];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Ok, Outcome::Error, Outcome::Timeout, Outcome::Misused, Outcome::Rejected];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -115,7 +119,14 @@ impl Outcome {
             Outcome::Ok => "ok",
             Outcome::Error => "error",
             Outcome::Timeout => "timeout",
+            Outcome::Misused => "misused",
             Outcome::Rejected => "rejected",
         }
     }
+}
+
+/// What a panic said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -5,14 +5,18 @@
 //! However many requests miss the same key at once, one of them loads it and the
 //! others wait for that: an entry that expires under load costs one read.
 
+mod flight;
+
 use std::hash::Hash;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
-use moka::future::Cache as Entries;
+use moka::ops::compute::Op;
+use moka::sync::Cache as Entries;
 
+use self::flight::{Flights, Seat};
 use super::dependency::Dependency;
 use crate::config::Env;
 use crate::context::Context;
@@ -74,7 +78,7 @@ impl Caches {
     }
 
     /// An empty cache under the name that its metrics carry.
-    pub fn cache<K, V>(&self, name: &'static str) -> Cache<K, V>
+    pub fn cache<K, V, E>(&self, name: &'static str) -> Cache<K, V, E>
     where
         K: Hash + Eq + Send + Sync + 'static,
         V: Send + Sync + 'static,
@@ -84,73 +88,95 @@ impl Caches {
             .max_capacity(self.settings.max_entries)
             .expire_after(Ttl(self.settings.ttl))
             .build();
-        Cache { name, entries, removals: AtomicU64::new(0), metrics: self.metrics.clone() }
+        Cache { name, entries, flights: Flights::default(), metrics: self.metrics.clone() }
     }
 
     /// None: what is in this process is not called.
     pub fn dependency(&self) -> Option<Dependency> {
         None
     }
+
+    /// Nothing is to be done: what is in this process ends with it.
+    pub async fn close(&self, _deadline: tokio::time::Instant) {}
 }
 
-/// Values by key, `None` where there is known to be nothing.
-pub struct Cache<K, V> {
+/// Values by key, `None` where there is known to be nothing. `E` is what a load
+/// can fail with.
+pub struct Cache<K, V, E> {
     name: &'static str,
-    entries: Entries<K, Option<Arc<V>>>,
-    /// Counts removals. A load that one of them overtook may have read what was
-    /// true before, and must not leave that behind.
-    removals: AtomicU64,
+    entries: Entries<K, Found<V>>,
+    flights: Flights<K, Result<Found<V>, E>>,
     metrics: Metrics,
 }
 
-impl<K, V> Cache<K, V>
+type Found<V> = Option<Arc<V>>;
+
+impl<K, V, E> Cache<K, V, E>
 where
-    K: Hash + Eq + Send + Sync + 'static,
+    K: Clone + Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
+    E: Clone,
 {
-    /// The value of `key`, from `load` where it is not cached. It takes no call
-    /// to look, and so none of the request's time.
+    /// The value of `key`, from `load` where it is not cached.
     ///
     /// # Errors
     ///
     /// That of `load`; it is not remembered.
-    pub async fn get_or_load<E>(
+    pub async fn get_or_load(
         &self,
-        _context: &Context,
+        context: &Context,
         key: K,
         load: impl Future<Output = Result<Option<V>, E>>,
-    ) -> Result<Option<Arc<V>>, E>
-    where
-        K: Clone,
-        E: Clone + Send + Sync + 'static,
-    {
-        if let Some(value) = self.entries.get(&key).await {
+    ) -> Result<Found<V>, E> {
+        if let Some(value) = self.entries.get(&key) {
             let lookup = if value.is_some() { Lookup::Hit } else { Lookup::Negative };
             self.metrics.cache_request(self.name, lookup);
             return Ok(value);
         }
         self.metrics.cache_request(self.name, Lookup::Miss);
 
-        let removals = self.removals.load(SeqCst);
         let mut loaded = false;
-        let load = async {
+        let seat = self.flights.board(&key);
+        // Held here once: a future that is passed on by value takes its space at
+        // each step of the way.
+        let load = pin!(load);
+        let find = pin!(async {
+            // Another load may have ended since we looked.
+            if let Some(value) = self.entries.get(&key) {
+                return Ok(Ok(value));
+            }
             loaded = true;
-            load.await.map(|value| value.map(Arc::new))
-        };
-        let result = self.entries.try_get_with_by_ref(&key, load).await;
+            match load.await {
+                Ok(value) => {
+                    let value = value.map(Arc::new);
+                    self.keep(&key, &value, &seat);
+                    Ok(Ok(value))
+                }
+                // It ran out of time, and others may have more.
+                Err(error) if context.remaining().is_zero() => Err(Err(error)),
+                Err(error) => Ok(Err(error)),
+            }
+        });
+        let result = seat.land(find).await;
         if !loaded {
             self.metrics.cache_coalesced(self.name);
         }
-        if self.removals.load(SeqCst) != removals {
-            self.entries.invalidate(&key).await;
-        }
-        result.map_err(|error: Arc<E>| E::clone(&error))
+        result
+    }
+
+    /// Keeps what a load has read, unless a change overtook it. `remove` comes
+    /// either before or after all of this, since moka does one at a time for a key.
+    fn keep(&self, key: &K, value: &Found<V>, seat: &Seat<'_, K, Result<Found<V>, E>>) {
+        self.entries.entry_by_ref(key).and_compute_with(|_| match seat.is_overtaken() {
+            true => Op::Nop,
+            false => Op::Put(value.clone()),
+        });
     }
 
     /// Forgets `key`; to be called after what it stands for has changed.
     pub async fn remove(&self, _context: &Context, key: &K) {
-        self.removals.fetch_add(1, SeqCst);
-        self.entries.invalidate(key).await;
+        self.flights.overtake(key);
+        self.entries.entry_by_ref(key).and_compute_with(|_| Op::Remove);
     }
 }
 
@@ -173,48 +199,75 @@ impl<K, V> Expiry<K, Option<V>> for Ttl {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    use std::thread;
+
+    use futures_util::future::{join, join_all};
+    use futures_util::{FutureExt, poll};
+    use tokio::runtime::Handle;
+    use tokio::task::yield_now;
+
     use super::*;
 
-    fn cache() -> (Arc<Cache<u32, &'static str>>, Context) {
+    fn cache<V: Send + Sync + 'static>() -> (Cache<u32, V, &'static str>, Context) {
         let settings = Settings { ttl: Duration::from_secs(60), max_entries: 10 };
         let caches = Caches::new(&settings, Metrics::new(1));
-        (Arc::new(caches.cache("test")), Context::new("test", Duration::from_secs(5)))
+        (caches.cache("test"), Context::new("test", Duration::from_secs(5)))
     }
 
-    async fn never() -> Result<Option<&'static str>, ()> {
+    async fn never<V>() -> Result<Option<V>, &'static str> {
         panic!("it was loaded")
     }
 
     #[tokio::test]
     async fn concurrent_misses_load_once() {
         let (cache, context) = cache();
-        let loads = Arc::new(AtomicU64::new(0));
-        let readers: Vec<_> = (0..20)
-            .map(|_| {
-                let (cache, context) = (Arc::clone(&cache), context.clone());
-                let loads = Arc::clone(&loads);
-                tokio::spawn(async move {
-                    let load = async {
-                        loads.fetch_add(1, SeqCst);
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                        Ok::<_, ()>(Some("value"))
-                    };
-                    cache.get_or_load(&context, 1, load).await
-                })
-            })
-            .collect();
-        for reader in readers {
-            assert_eq!(reader.await.expect("it ran"), Ok(Some(Arc::new("value"))));
+        let loads = AtomicU64::new(0);
+        let look_up = async || {
+            let load = async {
+                yield_now().await;
+                Ok(Some(loads.fetch_add(1, SeqCst)))
+            };
+            cache.get_or_load(&context, 1, load).await
+        };
+        for found in join_all((0..20).map(|_| look_up())).await {
+            assert_eq!(found, Ok(Some(Arc::new(0))));
         }
         assert_eq!(loads.load(SeqCst), 1);
     }
 
     #[tokio::test]
     async fn nothing_is_remembered_but_a_failure_is_not() {
-        let (cache, context) = cache();
+        let (cache, context) = cache::<()>();
         assert_eq!(cache.get_or_load(&context, 1, async { Err("broken") }).await, Err("broken"));
-        assert_eq!(cache.get_or_load(&context, 1, async { Ok::<_, ()>(None) }).await, Ok(None));
+        assert_eq!(cache.get_or_load(&context, 1, async { Ok(None) }).await, Ok(None));
         assert_eq!(cache.get_or_load(&context, 1, never()).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_failed_load_fails_all_that_wait_for_it() {
+        let (cache, context) = cache::<()>();
+        let load = async {
+            yield_now().await;
+            Err("broken")
+        };
+        let one = cache.get_or_load(&context, 1, load);
+        let other = cache.get_or_load(&context, 1, never());
+        assert_eq!(join(one, other).await, (Err("broken"), Err("broken")));
+    }
+
+    #[tokio::test]
+    async fn a_load_that_ran_out_of_time_fails_only_itself() {
+        let (cache, context) = cache();
+        let late = Context::new("late", Duration::ZERO);
+        let load = async {
+            yield_now().await;
+            Err("no time left")
+        };
+        let one = cache.get_or_load(&late, 1, load);
+        let other = cache.get_or_load(&context, 1, async { Ok(Some("value")) });
+        let value = Ok(Some(Arc::new("value")));
+        assert_eq!(join(one, other).await, (Err("no time left"), value));
     }
 
     #[tokio::test]
@@ -222,10 +275,83 @@ mod tests {
         let (cache, context) = cache();
         let load = async {
             cache.remove(&context, &1).await;
-            Ok::<_, ()>(Some("before"))
+            Ok(Some("before"))
         };
         assert_eq!(cache.get_or_load(&context, 1, load).await, Ok(Some(Arc::new("before"))));
-        let load = async { Ok::<_, ()>(Some("after")) };
+        let load = async { Ok(Some("after")) };
         assert_eq!(cache.get_or_load(&context, 1, load).await, Ok(Some(Arc::new("after"))));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_after_a_change_does_not_join_a_load_from_before() {
+        let (cache, context) = cache();
+        let load = async {
+            yield_now().await;
+            Ok(Some("before"))
+        };
+        let mut before = pin!(cache.get_or_load(&context, 1, load));
+        assert!(poll!(&mut before).is_pending());
+        cache.remove(&context, &1).await;
+        let after = cache.get_or_load(&context, 1, async { Ok(Some("after")) });
+        assert_eq!(after.now_or_never(), Some(Ok(Some(Arc::new("after")))));
+        assert_eq!(before.await, Ok(Some(Arc::new("before"))));
+        let kept = cache.get_or_load(&context, 1, never());
+        assert_eq!(kept.await, Ok(Some(Arc::new("after"))));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_is_given_up_leaves_nothing_that_a_change_overtook() {
+        let (cache, context) = cache();
+        for polls in 1..=3 {
+            let load = async {
+                yield_now().await;
+                cache.remove(&context, &1).await;
+                yield_now().await;
+                Ok(Some("before"))
+            };
+            let mut given_up = Box::pin(cache.get_or_load(&context, 1, load));
+            for _ in 0..polls {
+                let _ = poll!(&mut given_up);
+            }
+            drop(given_up);
+            assert_eq!(cache.entries.get(&1), None, "polled {polls} times");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_is_seen_by_all_look_ups_that_begin_after_it() {
+        const CHANGES: u64 = 2_000;
+        let (cache, context) = cache();
+        let stored = AtomicU64::new(0);
+        let look_up = async || {
+            let load = async {
+                let value = stored.load(SeqCst);
+                yield_now().await;
+                Ok(Some(value))
+            };
+            cache.get_or_load(&context, 1, load).await
+        };
+        let read = async || {
+            while stored.load(SeqCst) < CHANGES {
+                look_up().await.expect("it is loaded");
+            }
+        };
+        let change = async || {
+            let mut unseen = 0;
+            for change in 1..=CHANGES {
+                stored.store(change, SeqCst);
+                cache.remove(&context, &1).await;
+                unseen += u64::from(look_up().await != Ok(Some(Arc::new(change))));
+            }
+            unseen
+        };
+        let runtime = Handle::current();
+        let unseen = thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| runtime.block_on(read()));
+            }
+            scope.spawn(|| runtime.block_on(change())).join()
+        });
+        assert_eq!(unseen.expect("it ended"), 0);
     }
 }

@@ -6,14 +6,16 @@
 //! and loads it on a miss, and the others wait for that: an entry that expires
 //! under load costs each replica one read.
 //!
-//! What changes is removed after its commit. A load that began before does not
-//! leave behind what it read, if both were in this process. That of another
-//! replica can, for as long as an entry lasts: `CACHE_TTL_SECONDS`, give or take
-//! a tenth.
+//! What changes is removed after its commit. Until that is confirmed this process
+//! reads nothing from the entry, and goes on removing it. A load that began before
+//! the change does not leave behind what it read, if both were in this process.
+//! That of another replica can, for as long as an entry lasts:
+//! `CACHE_TTL_SECONDS`, give or take a tenth.
 
 mod breaker;
 mod flight;
 mod remote;
+mod removals;
 
 use std::hash::Hash;
 use std::pin::pin;
@@ -35,9 +37,12 @@ use crate::telemetry::metrics::Metrics;
 /// The cache, where no variable names another.
 const URL: &str = "redis://127.0.0.1:6379";
 
-/// What the names of all entries begin with. The number goes up when entries of
-/// the version before could be misread; they are left to expire.
-const PREFIX: &str = concat!(env!("CARGO_PKG_NAME"), ":v1");
+/// What the names of all entries begin with, where no variable says otherwise.
+const PREFIX: &str = env!("CARGO_PKG_NAME");
+
+/// The second part of their names. The number goes up when entries of the version
+/// before could be misread; they are left to expire.
+const VERSION: &str = "v1";
 
 /// For how long it is remembered that there is nothing.
 const NEGATIVE_TTL: Duration = Duration::from_secs(10);
@@ -53,6 +58,8 @@ pub struct Settings {
     pub command_timeout: Duration,
     /// `CACHE_TTL_SECONDS`: how long an entry lasts, give or take a tenth.
     pub ttl: Duration,
+    /// `CACHE_PREFIX`: what the names of all entries begin with.
+    pub prefix: String,
 }
 
 impl Settings {
@@ -64,6 +71,7 @@ impl Settings {
             connect_timeout: env.millis("REDIS_CONNECT_TIMEOUT_MS", 1_000),
             command_timeout: env.millis("REDIS_COMMAND_TIMEOUT_MS", 200),
             ttl: Duration::from_secs(ttl as u64),
+            prefix: prefix(env),
         }
     }
 }
@@ -77,7 +85,7 @@ pub enum Lookup {
     Negative,
     /// It did not answer.
     Error,
-    /// It fails too often, and was not asked.
+    /// It was not asked: it fails too often, or has not heard of a change yet.
     Bypass,
 }
 
@@ -101,11 +109,11 @@ impl Lookup {
 pub trait Cached: Sized + Send + Sync {
     /// What it is asked for by.
     type Key: Clone + Eq + Hash;
-    /// What can go wrong when it is loaded.
-    type Error: Clone + Send + Sync;
     /// What is kept of it, as JSON.
     type Form: Serialize + DeserializeOwned;
 
+    /// What this one is asked for by.
+    fn key(&self) -> Self::Key;
     /// The last part of its entry's name.
     fn name(key: &Self::Key) -> String;
     fn to_form(&self) -> Self::Form;
@@ -115,6 +123,7 @@ pub trait Cached: Sized + Send + Sync {
 /// What all caches share: one connection, and what is known of it.
 pub struct Caches {
     remote: Arc<Remote>,
+    prefix: String,
     ttl: Duration,
     metrics: Metrics,
 }
@@ -122,15 +131,18 @@ pub struct Caches {
 impl Caches {
     /// Caches on a server that need not be there yet.
     pub fn new(settings: &Settings, metrics: Metrics) -> Caches {
-        let remote = Remote::start(settings, metrics.clone());
-        Caches { remote, ttl: settings.ttl, metrics }
+        let prefix = format!("{}:{VERSION}", settings.prefix);
+        let lifetime = settings.ttl.mul_f64(1.1).max(NEGATIVE_TTL);
+        let remote = Remote::start(settings, format!("{prefix}:check"), lifetime, metrics.clone());
+        Caches { remote, prefix, ttl: settings.ttl, metrics }
     }
 
     /// A cache under the name that its entries and its metrics carry.
-    pub fn cache<K, V: Cached<Key = K>>(&self, name: &'static str) -> Cache<K, V> {
+    pub fn cache<K, V: Cached<Key = K>, E>(&self, name: &'static str) -> Cache<K, V, E> {
         self.metrics.declare_cache(name);
         Cache {
             name,
+            prefix: format!("{}:{name}", self.prefix),
             ttl: self.ttl,
             remote: Arc::clone(&self.remote),
             flights: Flights::default(),
@@ -142,21 +154,28 @@ impl Caches {
     pub fn dependency(&self) -> Option<Dependency> {
         Some(self.remote.dependency().clone())
     }
+
+    /// Removes what is still to be removed, until `deadline`.
+    pub async fn close(&self, deadline: tokio::time::Instant) {
+        self.remote.close(deadline).await;
+    }
 }
 
-/// Values by key, `None` where there is known to be nothing.
-pub struct Cache<K, V: Cached> {
+/// Values by key, `None` where there is known to be nothing. `E` is what a load
+/// can fail with.
+pub struct Cache<K, V: Cached, E> {
     name: &'static str,
+    prefix: String,
     ttl: Duration,
     remote: Arc<Remote>,
-    flights: Flights<K, Found<V>>,
+    flights: Flights<K, Found<V, E>>,
     metrics: Metrics,
 }
 
 /// How a value was come by, and the value.
-type Found<V> = (Lookup, Result<Option<Arc<V>>, <V as Cached>::Error>);
+type Found<V, E> = (Lookup, Result<Option<Arc<V>>, E>);
 
-impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
+impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
     /// The value of `key`, from `load` where it is not cached.
     ///
     /// # Errors
@@ -166,8 +185,8 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
         &self,
         context: &Context,
         key: K,
-        load: impl Future<Output = Result<Option<V>, V::Error>>,
-    ) -> Result<Option<Arc<V>>, V::Error> {
+        load: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<Arc<V>>, E> {
         let mut found_by_us = false;
         let seat = self.flights.board(&key);
         // Held here once: a future that is passed on by value takes its space at
@@ -176,7 +195,10 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
         let (lookup, value) = {
             let find = pin!(async {
                 found_by_us = true;
-                self.find(context, &key, load, &seat).await
+                let found = self.find(context, &key, load, &seat).await;
+                // Others may have the time that this request has run out of.
+                let out_of_time = found.1.is_err() && context.remaining().is_zero();
+                if out_of_time { Err(found) } else { Ok(found) }
             });
             seat.land(find).await
         };
@@ -191,20 +213,27 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
         &self,
         context: &Context,
         key: &K,
-        load: impl Future<Output = Result<Option<V>, V::Error>>,
-        seat: &Seat<'_, K, Found<V>>,
-    ) -> Found<V> {
+        load: impl Future<Output = Result<Option<V>, E>>,
+        seat: &Seat<'_, K, Found<V, E>>,
+    ) -> Found<V, E> {
         let entry = self.entry(key);
         let lookup = match self.remote.get(context, self.name, &entry).await {
             Ok(Some(kept)) => match decode::<V>(&kept) {
-                Ok(Some(value)) => return (Lookup::Hit, Ok(Some(Arc::new(value)))),
+                Ok(Some(value)) if value.key() == *key => {
+                    return (Lookup::Hit, Ok(Some(Arc::new(value))));
+                }
+                Ok(Some(_)) => {
+                    tracing::warn!(entry, "an entry of the cache holds something else");
+                    Lookup::Miss
+                }
                 Ok(None) => return (Lookup::Negative, Ok(None)),
                 Err(error) => {
                     tracing::warn!(entry, %error, "an entry of the cache cannot be read");
                     Lookup::Miss
                 }
             },
-            Ok(None) => Lookup::Miss,
+            // What it holds is of another type, and is overwritten.
+            Ok(None) | Err(Unanswered::Refused) => Lookup::Miss,
             Err(Unanswered::Failed) => Lookup::Error,
             Err(Unanswered::NotAsked) => Lookup::Bypass,
         };
@@ -224,7 +253,7 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
         context: &Context,
         entry: String,
         value: Option<&V>,
-        seat: &Seat<'_, K, Found<V>>,
+        seat: &Seat<'_, K, Found<V, E>>,
     ) {
         let ttl = match value {
             // Entries that were made together must not expire together.
@@ -232,21 +261,24 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>> Cache<K, V> {
             None => NEGATIVE_TTL,
         };
         let Ok(kept) = serde_json::to_vec(&value.map(V::to_form)) else { return };
-        let storing = Storing { remote: &self.remote, entry, seat };
-        if !seat.is_overtaken() {
-            // Whether it has been stored makes no difference to the request.
-            let _ = self.remote.set(context, self.name, &storing.entry, &kept, ttl).await;
+        if seat.is_overtaken() {
+            return;
         }
+        let storing = Storing { remote: &self.remote, entry, seat };
+        // Whether it has been stored makes no difference to the request.
+        let _ = self.remote.set(context, self.name, &storing.entry, &kept, ttl).await;
     }
 
     /// Forgets `key`; to be called after what it stands for has changed.
     pub async fn remove(&self, context: &Context, key: &K) {
         self.flights.overtake(key);
         self.remote.remove(context, self.name, self.entry(key)).await;
+        // Those that have begun since may have been told what is removed now.
+        self.flights.overtake(key);
     }
 
     fn entry(&self, key: &K) -> String {
-        format!("{PREFIX}:{}:{}", self.name, V::name(key))
+        format!("{}:{}", self.prefix, V::name(key))
     }
 }
 
@@ -283,42 +315,66 @@ fn url(env: &mut Env) -> String {
     url
 }
 
+/// `CACHE_PREFIX`. `redis-cli --scan` is to find by it what it stands for and
+/// nothing else.
+fn prefix(env: &mut Env) -> String {
+    let prefix = env.text("CACHE_PREFIX").unwrap_or_else(|| PREFIX.to_owned());
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    if prefix.len() > 100 || !prefix.bytes().all(allowed) {
+        env.refuse("CACHE_PREFIX: it has more than 100 characters, or others than `a-zA-Z0-9-_.:`");
+    }
+    prefix
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     use futures_util::future::join_all;
+    use tokio::sync::Notify;
+    use tokio::time::timeout;
 
     use super::*;
 
     #[derive(Clone, Debug, PartialEq)]
-    struct Thing(u32);
+    struct Thing {
+        key: u32,
+        value: u32,
+    }
 
     impl Cached for Thing {
         type Key = u32;
-        type Error = &'static str;
-        type Form = u32;
+        type Form = (u32, u32);
+
+        fn key(&self) -> u32 {
+            self.key
+        }
 
         fn name(key: &u32) -> String {
             key.to_string()
         }
 
-        fn to_form(&self) -> u32 {
-            self.0
+        fn to_form(&self) -> (u32, u32) {
+            (self.key, self.value)
         }
 
-        fn from_form(form: u32) -> Thing {
-            Thing(form)
+        fn from_form((key, value): (u32, u32)) -> Thing {
+            Thing { key, value }
         }
     }
 
+    fn thing(value: u32) -> Thing {
+        Thing { key: 1, value }
+    }
+
     /// A cache on a server that is not there.
-    fn cache() -> (Cache<u32, Thing>, Context) {
+    fn cache() -> (Cache<u32, Thing, &'static str>, Context) {
         let settings = Settings {
             url: "redis://127.0.0.1:1".to_owned(),
             connect_timeout: Duration::from_secs(1),
             command_timeout: Duration::from_secs(1),
             ttl: Duration::from_secs(60),
+            prefix: PREFIX.to_owned(),
         };
         let cache = Caches::new(&settings, Metrics::new(1)).cache("test");
         (cache, Context::new("test", Duration::from_secs(5)))
@@ -331,14 +387,14 @@ mod tests {
         let look_up = async || {
             let load = async {
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                Ok(Some(Thing(loads.fetch_add(1, SeqCst))))
+                Ok(Some(thing(loads.fetch_add(1, SeqCst))))
             };
             cache.get_or_load(&context, 1, load).await
         };
         for found in join_all((0..20).map(|_| look_up())).await {
-            assert_eq!(found, Ok(Some(Arc::new(Thing(0)))));
+            assert_eq!(found, Ok(Some(Arc::new(thing(0)))));
         }
-        assert_eq!(look_up().await, Ok(Some(Arc::new(Thing(1)))));
+        assert_eq!(look_up().await, Ok(Some(Arc::new(thing(1)))));
     }
 
     #[tokio::test]
@@ -360,16 +416,50 @@ mod tests {
         let (cache, context) = cache();
         let before = cache.get_or_load(&context, 1, async {
             cache.remove(&context, &1).await;
-            let after = cache.get_or_load(&context, 1, async { Ok(Some(Thing(2))) }).await;
-            assert_eq!(after, Ok(Some(Arc::new(Thing(2)))));
-            Ok(Some(Thing(1)))
+            let after = cache.get_or_load(&context, 1, async { Ok(Some(thing(2))) }).await;
+            assert_eq!(after, Ok(Some(Arc::new(thing(2)))));
+            Ok(Some(thing(1)))
         });
-        assert_eq!(before.await, Ok(Some(Arc::new(Thing(1)))));
+        assert_eq!(before.await, Ok(Some(Arc::new(thing(1)))));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_after_a_change_does_not_join_one_from_before_its_removal() {
+        let (cache, context) = cache();
+        let changed = Notify::new();
+        let change = async {
+            cache.remove(&context, &1).await;
+            let after = cache.get_or_load(&context, 1, async { Ok(Some(thing(2))) }).await;
+            changed.notify_one();
+            after
+        };
+        let before = cache.get_or_load(&context, 1, async {
+            changed.notified().await;
+            Ok(Some(thing(1)))
+        });
+        let both = async { tokio::join!(change, before) };
+        let (after, before) = timeout(context.remaining(), both).await.expect("it did not join");
+        assert_eq!(after, Ok(Some(Arc::new(thing(2)))));
+        assert_eq!(before, Ok(Some(Arc::new(thing(1)))));
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_one_that_runs_out_of_time_go_on_themselves() {
+        let (cache, context) = cache();
+        let short = Context::new("short", Duration::from_millis(20));
+        let first = cache.get_or_load(&short, 1, async {
+            tokio::time::sleep(short.remaining()).await;
+            Err("out of time")
+        });
+        let second = cache.get_or_load(&context, 1, async { Ok(Some(thing(2))) });
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!(first, Err("out of time"));
+        assert_eq!(second, Ok(Some(Arc::new(thing(2)))));
     }
 
     #[test]
     fn an_entry_is_what_was_stored() {
-        for value in [Some(Thing(7)), None] {
+        for value in [Some(thing(7)), None] {
             let kept = serde_json::to_vec(&value.as_ref().map(Thing::to_form)).expect("it is JSON");
             assert_eq!(decode::<Thing>(&kept).expect("it can be read"), value);
         }

@@ -1,6 +1,9 @@
 //! A way to the cache on which anything can happen.
 
+use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,16 +30,24 @@ fn parts(url: &str) -> (&str, &str, &str) {
 #[derive(Clone, Copy, Debug)]
 enum Traffic {
     Flows,
-    /// Answers are held back for so long.
+    /// Responses are held back for so long.
     Slow(Duration),
+    /// A connection takes so long to be made, and is as fast as any other then.
+    SlowToStart(Duration),
     /// Connections are accepted, and nothing ever comes of them.
     Vanishes,
+    /// The cache refuses the commands that this picks, with this error.
+    Refused(Pick, &'static str),
 }
+
+/// Picks commands by their words.
+type Pick = fn(&[&[u8]]) -> bool;
 
 /// Carries connections from its own address to the cache.
 pub struct Proxy {
     addr: SocketAddr,
     traffic: watch::Sender<Traffic>,
+    connections: Arc<AtomicUsize>,
     /// Holds the address while nobody listens.
     silent: Option<TcpSocket>,
     listening: Option<JoinHandle<()>>,
@@ -56,6 +67,7 @@ impl Proxy {
         Proxy {
             addr: socket.local_addr().expect("it is bound"),
             traffic: watch::Sender::new(Traffic::Flows),
+            connections: Arc::default(),
             silent: Some(socket),
             listening: None,
         }
@@ -78,23 +90,45 @@ impl Proxy {
         }
     }
 
-    /// Carries everything again.
-    pub fn restore(&mut self) {
-        self.traffic.send_replace(Traffic::Flows);
+    /// Takes connections again.
+    pub fn listen(&mut self) {
         if let Some(socket) = self.silent.take() {
-            let listener = socket.listen(64).expect("nobody else listens");
-            self.listening = Some(tokio::spawn(accept(listener, self.traffic.subscribe())));
+            let listener = socket.listen(64).expect("the address is free");
+            let connections = Arc::clone(&self.connections);
+            let accepting = accept(listener, self.traffic.subscribe(), connections);
+            self.listening = Some(tokio::spawn(accepting));
         }
     }
 
-    /// From now on, an answer takes so much longer.
+    /// Carries everything again.
+    pub fn restore(&mut self) {
+        self.traffic.send_replace(Traffic::Flows);
+        self.listen();
+    }
+
+    /// From now on, a response takes so much longer.
     pub fn slow_down(&self, delay: Duration) {
         self.traffic.send_replace(Traffic::Slow(delay));
     }
 
-    /// From now on, there is no answer.
+    /// From now on, it takes so long to connect.
+    pub fn slow_to_start(&self, delay: Duration) {
+        self.traffic.send_replace(Traffic::SlowToStart(delay));
+    }
+
+    /// From now on, there is no response.
     pub fn swallow(&self) {
         self.traffic.send_replace(Traffic::Vanishes);
+    }
+
+    /// From now on, the cache refuses the commands that `pick` picks.
+    pub fn refuse_commands(&self, pick: Pick, error: &'static str) {
+        self.traffic.send_replace(Traffic::Refused(pick, error));
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.connections.load(SeqCst)
     }
 }
 
@@ -105,15 +139,24 @@ fn bind(addr: SocketAddr) -> TcpSocket {
     socket
 }
 
-async fn accept(listener: TcpListener, traffic: watch::Receiver<Traffic>) {
+async fn accept(
+    listener: TcpListener,
+    traffic: watch::Receiver<Traffic>,
+    accepted: Arc<AtomicUsize>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.expect("a connection");
+        accepted.fetch_add(1, SeqCst);
         connections.spawn(connect(client, traffic.clone()));
     }
 }
 
 async fn connect(client: TcpStream, traffic: watch::Receiver<Traffic>) {
+    let start = *traffic.borrow();
+    if let Traffic::SlowToStart(delay) = start {
+        sleep(delay).await;
+    }
     let url = url();
     let (_, address, _) = parts(&url);
     let server = TcpStream::connect(address).await.expect("the cache of TEST_REDIS_URL runs");
@@ -129,18 +172,61 @@ async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     traffic: watch::Receiver<Traffic>,
-    answers: bool,
+    responses: bool,
 ) {
     let mut bytes = vec![0; 4096];
+    let mut held = Vec::new();
     while let Ok(length @ 1..) = from.read(&mut bytes).await {
+        held.extend_from_slice(&bytes[..length]);
         let traffic = *traffic.borrow();
-        match traffic {
-            Traffic::Slow(delay) if answers => sleep(delay).await,
-            Traffic::Flows | Traffic::Slow(_) => {}
-            Traffic::Vanishes => continue,
-        }
-        if to.write_all(&bytes[..length]).await.is_err() {
+        let carried = match traffic {
+            Traffic::Vanishes => {
+                held.clear();
+                continue;
+            }
+            Traffic::Refused(pick, error) if !responses => refuse(&mut held, pick, error),
+            Traffic::Slow(delay) if responses => {
+                sleep(delay).await;
+                mem::take(&mut held)
+            }
+            _ => mem::take(&mut held),
+        };
+        if to.write_all(&carried).await.is_err() {
             return;
         }
     }
+}
+
+/// Takes the whole commands out of `held`. Those that `pick` picks become a script
+/// that does nothing but fail with `error`, so that responses keep their order.
+fn refuse(held: &mut Vec<u8>, pick: Pick, error: &str) -> Vec<u8> {
+    let script = "return redis.error_reply(ARGV[1])";
+    let refused = redis::cmd("EVAL").arg(script).arg(0).arg(error).get_packed_command();
+    let mut carried = Vec::new();
+    while let Some((end, words)) = command(held) {
+        let picked = pick(&words);
+        carried.extend_from_slice(if picked { &refused } else { &held[..end] });
+        held.drain(..end);
+    }
+    carried
+}
+
+/// Where the first command ends, and its words; nothing if it is not whole.
+fn command(bytes: &[u8]) -> Option<(usize, Vec<&[u8]>)> {
+    let (count, mut end) = number(bytes, 0)?;
+    let mut words = Vec::new();
+    for _ in 0..count {
+        let (length, start) = number(bytes, end)?;
+        words.push(bytes.get(start..start + length)?);
+        end = start + length + 2;
+    }
+    (end <= bytes.len()).then_some((end, words))
+}
+
+/// The number of the line that begins at `start`, and where the next one begins.
+fn number(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
+    let line = bytes.get(start + 1..)?;
+    let length = line.windows(2).position(|end| end == b"\r\n")?;
+    let number = std::str::from_utf8(&line[..length]).ok()?.parse().ok()?;
+    Some((number, start + 1 + length + 2))
 }

@@ -5,6 +5,7 @@
 mod faults;
 mod protocol;
 mod proxy;
+mod states;
 mod wire;
 mod wire_sweep;
 
@@ -92,7 +93,7 @@ impl TestDatabase {
     }
 
     /// It, past that network.
-    async fn connect(&self) -> MySqlConnection {
+    pub async fn connect(&self) -> MySqlConnection {
         server().database(&self.name).connect().await.expect("it is there")
     }
 
@@ -133,6 +134,11 @@ impl TestDatabase {
     pub async fn restore(&self) {
         let connection = self.lock.lock().await.take().expect("it was cut");
         connection.close().await.expect("it was open");
+    }
+
+    /// From now on, there is no `table`.
+    pub async fn lose(&self, table: &str) {
+        self.execute(format!("ALTER TABLE {table} RENAME TO lost")).await;
     }
 
     /// From now on, to read `table` takes some tenths of a second.

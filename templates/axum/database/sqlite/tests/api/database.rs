@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::app::{TestApp, causes};
+use crate::app::{TestApp, causes, eventually};
 use crate::process::Process;
 use crate::{ITEMS, TABLE};
 
@@ -38,12 +38,18 @@ impl TestDatabase {
         self.directory.join("test.db")
     }
 
-    async fn connect(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(self.file());
-        SqliteConnection::connect_with(&options).await.expect("the service has made it")
+    pub async fn connect(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.file()).create_if_missing(true);
+        SqliteConnection::connect_with(&options).await.expect("it is there")
     }
 
-    pub async fn execute(&self, sql: &'static str) {
+    pub async fn execute(&self, sql: impl Into<String>) {
+        let sql = AssertSqlSafe(sql.into());
+        self.connect().await.execute(sql).await.expect("it works");
+    }
+
+    pub async fn execute(&self, sql: impl Into<String>) {
+        let sql = AssertSqlSafe(sql.into());
         self.connect().await.execute(sql).await.expect("it works");
     }
 
@@ -74,6 +80,12 @@ impl TestDatabase {
         connection.close().await.expect("it was open");
     }
 
+    /// From now on, there is no `table`.
+    pub async fn lose(&self, table: &str) {
+        let sql = AssertSqlSafe(format!("ALTER TABLE {table} RENAME TO lost"));
+        self.connect().await.execute(sql).await.expect("the table is there");
+    }
+
     /// From now on, to read `table` takes some tenths of a second.
     pub async fn slow_reads(&self, table: &str) {
         self.count_before_reads(table, "LIMIT 1000000").await;
@@ -85,14 +97,13 @@ impl TestDatabase {
     }
 
     async fn count_before_reads(&self, table: &str, limit: &str) {
-        let sql = format!(
+        self.execute(format!(
             "ALTER TABLE {table} RENAME TO stored;
              CREATE VIEW {table} AS
              WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted {limit})
              SELECT stored.* FROM stored WHERE (SELECT count(*) FROM counted) > 0;"
-        );
-        let mut connection = self.connect().await;
-        connection.execute(AssertSqlSafe(sql)).await.expect("the table is there");
+        ))
+        .await;
     }
 }
 
@@ -147,6 +158,55 @@ async fn a_statement_that_takes_too_long_is_interrupted_and_its_connection_freed
     assert_eq!(metrics.sum("db_client_operation_duration_seconds_count", &interrupted), 2.0);
     // Nobody repeats what is already too slow.
     assert_eq!(metrics.sum("dependency_retries_total", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn a_write_that_took_too_long_leaves_the_writer_as_good_as_before() {
+    let app = TestApp::with(&[("DATABASE_STATEMENT_TIMEOUT_MS", "100")]).await;
+    // SQLite rolls back by itself what it interrupts.
+    let endless = format!(
+        "CREATE VIEW counted AS
+         WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted)
+         SELECT n FROM counted;
+         CREATE TRIGGER endless BEFORE INSERT ON {TABLE} BEGIN SELECT count(*) FROM counted; END"
+    );
+    app.database.execute(endless).await;
+    for _ in 0..2 {
+        app.create(ITEMS, "ada@example.org").await.problem(503);
+    }
+    app.database.execute("DROP TRIGGER endless").await;
+    app.create(ITEMS, "ada@example.org").await.json(201);
+    assert_eq!(app.metric("dependency_up", &[("dependency", "database")]).await, 1.0);
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_in_a_file_that_is_gone() {
+    let app = TestApp::start().await;
+    let id = app.create(ITEMS, "ada@example.org").await.json(201)["id"].clone();
+    let file = app.database.file();
+    let aside = file.with_extension("aside");
+    std::fs::rename(&file, &aside).expect("it is there");
+    std::fs::write(&file, "").expect("another one takes its place");
+    let down = async || {
+        app.create(ITEMS, "bob@example.org").await.problem(503);
+        app.list(ITEMS, "").await.problem(503);
+        (app.metric("dependency_up", &[("dependency", "database")]).await == 0.0).then_some(())
+    };
+    eventually("the database is down", down).await;
+
+    std::fs::rename(&aside, &file).expect("it is there");
+    app.create(ITEMS, "eve@example.org").await.json(201);
+    app.read(ITEMS, id.as_str().expect("text")).await.json(200);
+}
+
+#[tokio::test]
+async fn a_database_in_memory_is_refused() {
+    let database = TestDatabase::create().await;
+    for url in ["sqlite::memory:", "sqlite://test.db?mode=memory"] {
+        let end = Process::start("serve", &database, &[("DATABASE_URL", url)]).end().await;
+        assert_eq!(end.code, Some(1));
+        assert!(end.errors.contains("DATABASE_URL: a database in memory"), "{}", end.errors);
+    }
 }
 
 #[tokio::test]

@@ -1,23 +1,30 @@
 //! The one connection to Redis, and the watch over it.
 //!
 //! A request sends a command and waits for it no longer than
-//! `REDIS_COMMAND_TIMEOUT_MS`. The rest is for the watch: a task that makes
-//! connections, asks for a sign of life now and then, repeats removals that were
-//! not heard, and probes while the breaker is open. So no request waits longer
-//! because there is no connection yet, and none is the probe.
+//! `REDIS_COMMAND_TIMEOUT_MS`. What may take longer is for the watch: a task that
+//! makes connections, asks for a sign of life now and then, repeats removals that
+//! were not confirmed, and probes while the breaker is open. So a request that
+//! gives up ends no connection that is being made, and none is the probe.
+//!
+//! A connection is used once a removal has succeeded on it. To answer is not
+//! enough: a replica does, or a node of a cluster that has nothing to say, but on
+//! what they hold no change has an effect.
 
-use std::collections::HashSet;
-use std::mem;
+use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult};
-use tokio::sync::Notify;
-use tokio::time::timeout;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+};
+use tokio::sync::{Notify, watch};
+use tokio::time::{timeout, timeout_at};
 
 use super::Settings;
 use super::breaker::{Breaker, BreakerState};
+use super::removals::Removals;
 use crate::context::Context;
 use crate::infra::dependency::{Call, CallError, Dependency, Failure, Retry};
 use crate::telemetry::Outcome;
@@ -28,69 +35,98 @@ const NAME: &str = "cache";
 
 /// How often to ask for a sign of life, so that `dependency_up` is right when
 /// nobody else asks.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How many removals are remembered to be repeated. What is beyond that lasts as
-/// long as any entry.
-const REMOVALS_AT_MOST: usize = 10_000;
+/// How often to warn of failures of one kind.
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the server may say when it refuses, as far as it is worth a label.
+const REFUSALS: [&str; 13] = [
+    "BUSY",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOAUTH",
+    "NOPERM",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "WRONGTYPE",
+];
 
 /// Redis, as this process sees it.
 pub struct Remote {
     url: String,
-    config: ConnectionManagerConfig,
-    connection: Mutex<Connection>,
     command_timeout: Duration,
     connect_timeout: Duration,
+    /// An entry that there never is.
+    nothing: String,
+    link: watch::Sender<Link>,
     breaker: Breaker,
     dependency: Dependency,
     metrics: Metrics,
-    /// Entries whose removal Redis may not have heard of.
-    removals: Mutex<HashSet<String>>,
+    removals: Mutex<Removals>,
+    /// When a warning was given of a kind of failure.
+    warned: Mutex<HashMap<&'static str, Instant>>,
     /// Tells the watch that there is something to do.
     wake: Arc<Notify>,
 }
 
-/// One connection after the other, numbered; none until somebody needs it.
-#[derive(Default)]
-struct Connection {
-    number: u64,
-    manager: Option<ConnectionManager>,
+/// The connection, as it is now.
+enum Link {
+    /// The watch is at it; requests wait.
+    Making,
+    Made(Arc<MultiplexedConnection>),
+    /// It could not be made.
+    Failed,
 }
 
-impl Connection {
-    /// Ends this one. The next one is made when it is needed.
-    fn end(&mut self) {
-        self.number += 1;
-        self.manager = None;
+impl Link {
+    fn made(&self) -> Option<&Arc<MultiplexedConnection>> {
+        match self {
+            Link::Made(connection) => Some(connection),
+            Link::Making | Link::Failed => None,
+        }
+    }
+
+    fn is(&self, connection: &Arc<MultiplexedConnection>) -> bool {
+        self.made().is_some_and(|made| Arc::ptr_eq(made, connection))
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 pub enum Unanswered {
     /// The call failed.
     Failed,
-    /// The breaker did not let it through.
+    /// The server is well and refused just this.
+    Refused,
+    /// The breaker did not let it through, or what it asks for may be out of date.
     NotAsked,
 }
 
 impl Remote {
-    /// Begins to connect, and returns at once. Ends with its last user.
-    pub fn start(settings: &Settings, metrics: Metrics) -> Arc<Remote> {
-        // No retries: commands would wait for them.
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(settings.connect_timeout))
-            .set_response_timeout(None)
-            .set_number_of_retries(0);
+    /// Begins to connect, and returns at once. Ends with its last user. No entry
+    /// lasts longer than `lifetime`.
+    pub fn start(
+        settings: &Settings,
+        nothing: String,
+        lifetime: Duration,
+        metrics: Metrics,
+    ) -> Arc<Remote> {
         let remote = Arc::new(Remote {
             url: settings.url.clone(),
-            config,
-            connection: Mutex::default(),
             command_timeout: settings.command_timeout,
             connect_timeout: settings.connect_timeout,
+            nothing,
+            link: watch::Sender::new(Link::Making),
             breaker: Breaker::new(Instant::now()),
             dependency: Dependency::new(NAME, "redis", metrics.clone()),
             metrics,
-            removals: Mutex::default(),
+            removals: Mutex::new(Removals::new(lifetime)),
+            warned: Mutex::default(),
             wake: Arc::default(),
         });
         remote.show_breaker();
@@ -109,6 +145,9 @@ impl Remote {
         cache: &'static str,
         entry: &str,
     ) -> Result<Option<Vec<u8>>, Unanswered> {
+        if self.removals().cover(entry, Instant::now()) {
+            return Err(Unanswered::NotAsked);
+        }
         self.ask(context, self.call("GET", cache), &Cmd::get(entry)).await
     }
 
@@ -142,12 +181,27 @@ impl Remote {
 
     /// Leaves the removal to the watch.
     pub fn remove_later(&self, entry: String) {
-        let mut removals = self.removals();
-        if removals.len() < REMOVALS_AT_MOST {
-            removals.insert(entry);
-        }
-        drop(removals);
+        self.removals().add(entry, Instant::now());
         self.wake.notify_one();
+    }
+
+    /// Tries once more to remove what is still to be removed, until `deadline`.
+    pub async fn close(&self, deadline: tokio::time::Instant) {
+        let deliver = async {
+            // On a new connection: the one that there is may be the reason.
+            self.connect().await;
+            while self.breaker.state() == BreakerState::Closed && self.removals().are_pending() {
+                self.look_after().await;
+            }
+        };
+        if self.removals().are_pending() {
+            // What is left is counted below.
+            let _ = timeout_at(deadline, deliver).await;
+        }
+        let lost = self.removals().lost(Instant::now());
+        if lost > 0 {
+            tracing::warn!(lost, "entries of the cache are out of date until they expire");
+        }
     }
 
     fn call(&self, operation: &'static str, collection: &'static str) -> Call {
@@ -165,50 +219,88 @@ impl Remote {
             self.metrics.dependency_request(NAME, Outcome::Rejected);
             return Err(Unanswered::NotAsked);
         }
-        let result = self.send(context, call, command).await;
-        self.count(&result);
-        if matches!(result, Err(CallError::Timeout)) {
-            // The connection was replaced, and somebody has to make the new one.
-            self.wake.notify_one();
-        }
-        result.map_err(|_| Unanswered::Failed)
-    }
-
-    async fn send<T: FromRedisValue>(
-        &self,
-        context: &Context,
-        call: Call,
-        command: &Cmd,
-    ) -> Result<T, CallError<RedisError>> {
-        let was_up = self.dependency.is_up();
-        let (number, connection) = self.connection();
-        let attempt = || {
-            let connection = connection.clone();
-            async move { command.query_async(&mut connection?).await }
+        let began = Instant::now();
+        let made = self.link.borrow().made().cloned();
+        let attempt = || async {
+            let connection = match &made {
+                Some(connection) => Arc::clone(connection),
+                None => self.connection().await?,
+            };
+            command.query_async(&mut MultiplexedConnection::clone(&connection)).await
         };
         let result = self.dependency.call(context, call, attempt).await;
-        if let Err(error) = &result {
-            match was_up {
-                true => tracing::warn!(%error, operation = call.operation, "the cache fails"),
-                false => tracing::debug!(%error, operation = call.operation, "the cache fails"),
-            }
-            if matches!(error, CallError::Timeout) {
-                self.hang_up(number);
-            }
+        let outcome = result.as_ref().map_or_else(CallError::outcome, |_| Outcome::Ok);
+        if let Some(connection) = &made {
+            self.count(connection, outcome, began);
         }
-        result
+        result.map_err(|error| {
+            self.warn(call.operation, &error);
+            match outcome {
+                Outcome::Ok => Unanswered::Refused,
+                _ => Unanswered::Failed,
+            }
+        })
     }
 
-    fn count<T>(&self, result: &Result<T, CallError<RedisError>>) {
-        let outcome = result.as_ref().map_or_else(CallError::outcome, |_| Outcome::Ok);
-        // One that was never tried says nothing of the cache.
-        if outcome == Outcome::Rejected {
+    /// The connection, once it is made.
+    async fn connection(&self) -> RedisResult<Arc<MultiplexedConnection>> {
+        let mut link = self.link.subscribe();
+        let link = link.wait_for(|link| !matches!(link, Link::Making)).await;
+        let made = link.ok().and_then(|link| link.made().cloned());
+        made.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected).into())
+    }
+
+    /// Counts a call that was made on `connection`. If that has been replaced
+    /// since, the call says nothing of the next one.
+    fn count(&self, connection: &Arc<MultiplexedConnection>, outcome: Outcome, began: Instant) {
+        if !self.link.borrow().is(connection) {
             return;
         }
-        if self.breaker.count(outcome != Outcome::Ok, Instant::now()) {
+        match outcome {
+            Outcome::Misused | Outcome::Rejected => return,
+            Outcome::Ok => {}
+            // It is slow or dead. The kernel can take a quarter of an hour to find
+            // out which, so the watch does.
+            Outcome::Timeout => self.wake.notify_one(),
+            // It is broken, or leads to a server that will not do. Behind the same
+            // name there may be another one by now.
+            Outcome::Error => self.replace(connection),
+        }
+        if self.breaker.count(outcome != Outcome::Ok, began, Instant::now()) {
             tracing::warn!("the cache fails too often and is left alone for a while");
             self.show_breaker();
             self.wake.notify_one();
+        }
+    }
+
+    /// Has another connection made in place of this one.
+    fn replace(&self, connection: &Arc<MultiplexedConnection>) {
+        let replaced = self.link.send_if_modified(|link| {
+            let is_ours = link.is(connection);
+            if is_ours {
+                *link = Link::Making;
+            }
+            is_ours
+        });
+        if replaced {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Warns of a failure, or of a new reason for it, but not of each one.
+    fn warn(&self, operation: &'static str, error: &CallError<RedisError>) {
+        let error_type = match error {
+            CallError::Failed(error) => error.error_type(),
+            CallError::Timeout => "timeout",
+            // That was the request's own fault.
+            CallError::Rejected => return,
+        };
+        let now = Instant::now();
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = warned.get(error_type);
+        if last.is_none_or(|last| now.duration_since(*last) >= WARN_INTERVAL) {
+            warned.insert(error_type, now);
+            tracing::warn!(%error, error_type, operation, "the cache fails");
         }
     }
 
@@ -216,79 +308,91 @@ impl Remote {
         self.metrics.breaker_state(NAME, self.breaker.state());
     }
 
-    /// The connection; it is made by the first command that is sent on it.
-    fn connection(&self) -> (u64, RedisResult<ConnectionManager>) {
-        let mut current = self.current();
-        let manager = match &current.manager {
-            Some(manager) => Ok(manager.clone()),
-            None => {
-                let client = Client::open(self.url.as_str());
-                let made = client.and_then(|client| {
-                    ConnectionManager::new_lazy_with_config(client, self.config.clone())
-                });
-                current.manager = made.as_ref().ok().cloned();
-                made
-            }
-        };
-        (current.number, manager)
-    }
-
-    /// Ends the connection of this number. A silent one may be dead, and the
-    /// kernel can take a quarter of an hour to find out.
-    fn hang_up(&self, number: u64) {
-        let mut current = self.current();
-        if current.number == number {
-            current.end();
-        }
-    }
-
-    fn current(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn removals(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn removals(&self) -> MutexGuard<'_, Removals> {
         self.removals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One round of the watch.
     async fn look_after(&self) {
+        let made = self.link.borrow().made().cloned();
+        match (self.breaker.until_probe(Instant::now()), made) {
+            (None, Some(connection)) => self.check(&connection).await,
+            (None, None) => self.connect().await,
+            (Some(Duration::ZERO), _) => {
+                self.breaker.probe();
+                self.show_breaker();
+                self.connect().await;
+            }
+            (Some(_), _) => {}
+        }
+    }
+
+    /// When the next one is due.
+    fn pause(&self) -> Duration {
         match self.breaker.until_probe(Instant::now()) {
-            None => self.count(&self.knock().await),
-            Some(Duration::ZERO) => self.probe().await,
-            Some(_) => {}
+            Some(wait) => wait,
+            None if self.removals().are_pending() => Duration::ZERO,
+            None => CHECK_INTERVAL,
         }
     }
 
-    /// Finds out, on a new connection, whether Redis answers again.
-    async fn probe(&self) {
-        self.breaker.probe();
-        self.show_breaker();
-        self.current().end();
-        let answered = self.knock().await.is_ok();
-        self.breaker.probed(answered, Instant::now());
-        self.show_breaker();
-        if answered {
-            tracing::info!("the cache is asked again");
-            // Something may have changed in the meantime.
-            self.wake.notify_one();
-        }
-    }
-
-    /// Asks for a sign of life, and has it do what is left to do.
-    async fn knock(&self) -> Result<(), CallError<RedisError>> {
-        let entries = mem::take(&mut *self.removals());
-        let (operation, command) = match entries.is_empty() {
-            true => ("PING", Cmd::ping()),
-            false => ("DEL", Cmd::del(&entries)),
-        };
+    /// Makes a connection. If it can be used, the breaker lets calls through.
+    async fn connect(&self) {
         let timeout = self.connect_timeout + self.command_timeout;
-        let context = Context::new("ping", timeout);
-        let call = Call { timeout, ..self.call(operation, "") };
-        let result = self.send(&context, call, &command).await;
-        if result.is_err() {
-            self.removals().extend(entries);
+        let call = Call { timeout, ..self.call("CONNECT", "") };
+        let attempt = || async {
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(self.connect_timeout))
+                .set_response_timeout(None);
+            let client = Client::open(self.url.as_str())?;
+            let made = client.get_multiplexed_async_connection_with_config(&config).await?;
+            self.remove_pending(made.clone()).await?;
+            Ok(made)
+        };
+        let result = self.dependency.call(&Context::new("connect", timeout), call, attempt).await;
+        let link = match result {
+            Ok(made) => Link::Made(Arc::new(made)),
+            Err(error) => {
+                self.warn(call.operation, &error);
+                Link::Failed
+            }
+        };
+        let made = link.made().is_some();
+        self.link.send_replace(link);
+        self.breaker.probed(made, Instant::now());
+        self.show_breaker();
+    }
+
+    /// Asks for a sign of life. If there is none, a new connection is made, and
+    /// nothing is let through before.
+    async fn check(&self, connection: &MultiplexedConnection) {
+        let call = self.call("DEL", "");
+        let context = Context::new("check", self.command_timeout);
+        let attempt = || self.remove_pending(connection.clone());
+        if let Err(error) = self.dependency.call(&context, call, attempt).await {
+            self.warn(call.operation, &error);
+            self.breaker.open(Instant::now());
+            self.show_breaker();
         }
-        result
+    }
+
+    /// Removes some of what is still to be removed, and what there never is: a
+    /// command for each, since a cluster refuses one for several keys.
+    async fn remove_pending(&self, mut connection: MultiplexedConnection) -> RedisResult<()> {
+        let batch = self.removals().batch(Instant::now());
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().del(&self.nothing);
+        for (entry, _) in &batch {
+            pipeline.del(entry);
+        }
+        let results: Vec<RedisResult<()>> = pipeline.query_async(&mut connection).await?;
+        let mut removals = self.removals();
+        for ((entry, expires), result) in batch.iter().zip(results.iter().skip(1)) {
+            if result.is_ok() {
+                removals.confirm(entry, *expires);
+            }
+        }
+        results.into_iter().collect()
     }
 }
 
@@ -296,7 +400,7 @@ impl Remote {
 async fn watch(remote: Weak<Remote>, wake: Arc<Notify>) {
     while let Some(remote) = remote.upgrade() {
         remote.look_after().await;
-        let pause = remote.breaker.until_probe(Instant::now()).unwrap_or(PING_INTERVAL);
+        let pause = remote.pause();
         drop(remote);
         // Whichever ends first.
         let _ = timeout(pause, wake.notified()).await;
@@ -305,9 +409,11 @@ async fn watch(remote: Weak<Remote>, wake: Arc<Notify>) {
 
 impl Failure for RedisError {
     fn outcome(&self) -> Outcome {
-        match self.is_timeout() {
-            true => Outcome::Timeout,
-            false => Outcome::Error,
+        match self.code() {
+            // The server is well: it may not store more, or holds something else.
+            Some("OOM" | "WRONGTYPE") => Outcome::Ok,
+            _ if self.is_timeout() => Outcome::Timeout,
+            _ => Outcome::Error,
         }
     }
 
@@ -316,11 +422,12 @@ impl Failure for RedisError {
     }
 
     fn error_type(&self) -> &'static str {
+        let refusal = REFUSALS.into_iter().find(|refusal| self.code() == Some(refusal));
         match self.kind() {
             _ if self.is_timeout() => "connect_timeout",
             ErrorKind::Io => "connection",
             ErrorKind::AuthenticationFailed => "authentication",
-            ErrorKind::Server(_) | ErrorKind::Extension => "server",
+            ErrorKind::Server(_) | ErrorKind::Extension => refusal.unwrap_or("server"),
             _ => "client",
         }
     }

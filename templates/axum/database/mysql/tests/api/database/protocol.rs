@@ -12,3 +12,30 @@ pub fn head(_: From, _is_first: bool) -> usize {
 pub fn rest(head: &[u8]) -> usize {
     usize::from(head[0]) | usize::from(head[1]) << 8 | usize::from(head[2]) << 16
 }
+
+/// What the server calls an error.
+pub type Code = u16;
+
+/// States that pass: they are not the client's fault, nor the service's.
+pub const PASSING: &[Code] = &[
+    1020, 1021, 1040, 1044, 1045, 1047, 1049, 1053, 1114, 1129, 1180, 1203, 1205, 1206, 1213, 1226,
+    1290, 1317, 1412, 1461, 1615, 1792, 1836, 1927, 1969, 3024, 3032, 3100, 3101, 3118, 3169, 4031,
+];
+
+/// What a server says that takes no writes.
+pub const READ_ONLY: Code = 1290;
+
+/// What a server says that has undone a whole transaction.
+pub const UNDONE: Code = 1213;
+
+/// What a server says of a statement that is wrong.
+pub const MISUSE: Code = 1054;
+
+/// A packet that says so in the place of another one.
+pub fn refusal(packet: &[u8], code: Code) -> Vec<u8> {
+    let state = if code == MISUSE { "42S22" } else { "HY000" };
+    let text = format!("#{state}refused");
+    let length = u8::try_from(text.len() + 3).expect("it is short");
+    let [low, high] = code.to_le_bytes();
+    [&[length, 0, 0, packet[3], 0xff, low, high], text.as_bytes()].concat()
+}

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -29,12 +30,15 @@ pub enum Fault {
     Truncate,
     /// It arrives, as all that follows it, after this time.
     Delay(Duration),
+    /// In its place comes this error of the server's.
+    Refuse(protocol::Code),
 }
 
 /// Listens on a port of its own and passes on what it is sent.
 pub struct Wire {
     pub addr: SocketAddr,
     armed: Armed,
+    connections: Arc<AtomicUsize>,
     running: JoinHandle<()>,
 }
 
@@ -47,8 +51,14 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("it is bound");
         let armed = Armed::default();
-        let running = tokio::spawn(listen(listener, server, Arc::clone(&armed)));
-        Wire { addr, armed, running }
+        let connections = Arc::default();
+        let listening = listen(listener, server, Arc::clone(&armed), Arc::clone(&connections));
+        Wire { addr, armed, connections, running: tokio::spawn(listening) }
+    }
+
+    /// How many connections have been made so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
     }
 
     /// The next `messages` of this side pass; the one after them has this fault.
@@ -68,9 +78,15 @@ impl Drop for Wire {
     }
 }
 
-async fn listen(listener: TcpListener, server: String, armed: Armed) {
+async fn listen(
+    listener: TcpListener,
+    server: String,
+    armed: Armed,
+    connections: Arc<AtomicUsize>,
+) {
     loop {
         let (client, _) = listener.accept().await.expect("it listens");
+        connections.fetch_add(1, Relaxed);
         tokio::spawn(connect(client, server.clone(), Arc::clone(&armed)));
     }
 }
@@ -98,11 +114,14 @@ async fn pass(
     broken: &Notify,
 ) {
     let mut is_first = true;
-    while let Ok(message) = read(side, is_first, &mut from).await {
+    while let Ok(mut message) = read(side, is_first, &mut from).await {
         is_first = false;
         let fault = due(side, armed).await;
         if let Some(Fault::Delay(time)) = fault {
             sleep(time).await;
+        }
+        if let Some(Fault::Refuse(code)) = fault {
+            message = protocol::refusal(&message, code);
         }
         let length = if fault == Some(Fault::Truncate) { message.len() / 2 } else { message.len() };
         if to.write_all(&message[..length]).await.is_err() {

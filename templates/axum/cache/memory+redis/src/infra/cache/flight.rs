@@ -1,6 +1,6 @@
-//! One for many: whoever asks while somebody else is already finding out waits
-//! for the same answer. It is found out by one of those who wait for it, in
-//! their own time; if they give up, the next one begins anew.
+//! One load for many: a look-up that finds another of the same key under way
+//! waits for its result. One of those that wait does the work, in its own time;
+//! if it is given up, the next one begins anew.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
-/// What is being found out, by key.
+/// What is under way, by key.
 pub struct Flights<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
 
 struct Flight<T> {
@@ -17,7 +17,7 @@ struct Flight<T> {
     overtaken: AtomicBool,
 }
 
-/// A place among those who wait for one answer.
+/// A place among those that wait for one result.
 pub struct Seat<'a, K: Eq + Hash, T> {
     flights: &'a Flights<K, T>,
     key: K,
@@ -31,7 +31,7 @@ impl<K, T> Default for Flights<K, T> {
 }
 
 impl<K: Eq + Hash, T> Flights<K, T> {
-    /// Joins those who wait for `key`, or becomes the first of them.
+    /// Joins those that wait for `key`, or becomes the first of them.
     pub fn board(&self, key: &K) -> Seat<'_, K, T>
     where
         K: Clone,
@@ -43,8 +43,8 @@ impl<K: Eq + Hash, T> Flights<K, T> {
         Seat { flights: self, key: key.clone(), flight: Arc::clone(flight) }
     }
 
-    /// What is under way for `key` is out of date. Whoever asks from now on does
-    /// not wait for it.
+    /// What is under way for `key` is out of date. A look-up that begins from now
+    /// on does not wait for it.
     pub fn overtake(&self, key: &K) {
         if let Some(flight) = self.lock().remove(key) {
             flight.overtaken.store(true, SeqCst);
@@ -57,14 +57,19 @@ impl<K: Eq + Hash, T> Flights<K, T> {
 }
 
 impl<K: Eq + Hash, T: Clone> Seat<'_, K, T> {
-    /// The answer: that of `find`, or of whoever found it first.
-    pub async fn land(&self, find: impl Future<Output = T>) -> T {
-        self.flight.landed.get_or_init(|| find).await.clone()
+    /// The result: that of `find`, or of the first that found one. What `find`
+    /// gives as an error is for its caller alone, and the next one that waits
+    /// goes on.
+    pub async fn land(&self, find: impl Future<Output = Result<T, T>>) -> T {
+        match self.flight.landed.get_or_try_init(|| find).await {
+            Ok(found) => found.clone(),
+            Err(own) => own,
+        }
     }
 }
 
 impl<K: Eq + Hash, T> Seat<'_, K, T> {
-    /// Whether the answer has become out of date while it was found.
+    /// Whether the result has become out of date while it was found.
     pub fn is_overtaken(&self) -> bool {
         self.flight.overtaken.load(SeqCst)
     }
@@ -87,46 +92,57 @@ impl<K: Eq + Hash, T> Drop for Seat<'_, K, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
     use std::sync::atomic::AtomicU32;
-    use std::time::Duration;
 
-    use futures_util::future::join_all;
-    use tokio::time::{sleep, timeout};
+    use futures_util::future::{join, join_all};
+    use futures_util::{FutureExt, poll};
+    use tokio::task::yield_now;
 
     use super::*;
 
     #[tokio::test]
-    async fn many_who_ask_at_once_find_out_once() {
+    async fn many_look_ups_at_once_find_out_once() {
         let flights = Flights::default();
         let found = AtomicU32::new(0);
         let ask = async || {
             let seat = flights.board(&1);
             let find = async {
-                sleep(Duration::from_millis(10)).await;
-                found.fetch_add(1, SeqCst)
+                yield_now().await;
+                Ok(found.fetch_add(1, SeqCst))
             };
             seat.land(find).await
         };
-        let answers = join_all((0..20).map(|_| ask())).await;
-        assert_eq!(answers, [0; 20]);
+        let results = join_all((0..20).map(|_| ask())).await;
+        assert_eq!(results, [0; 20]);
         assert_eq!(ask().await, 1);
         assert!(flights.lock().is_empty());
     }
 
     #[tokio::test]
-    async fn those_who_wait_for_somebody_that_gives_up_go_on_themselves() {
+    async fn when_one_is_given_up_the_next_that_waits_goes_on() {
         let flights = Flights::default();
-        let first = async {
-            let seat = flights.board(&1);
-            timeout(Duration::from_millis(10), seat.land(std::future::pending())).await
-        };
-        let second = async {
-            let seat = flights.board(&1);
-            seat.land(async { "found" }).await
-        };
-        let (first, second) = tokio::join!(first, second);
-        assert!(first.is_err());
-        assert_eq!(second, "found");
+        let (first, second) = (flights.board(&1), flights.board(&1));
+        let mut given_up = Box::pin(first.land(pending()));
+        let mut waits = Box::pin(second.land(async { Ok("found") }));
+        assert!(poll!(&mut given_up).is_pending() && poll!(&mut waits).is_pending());
+        drop(given_up);
+        assert_eq!(waits.now_or_never(), Some("found"));
+        drop((first, second));
+        assert!(flights.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_failed_for_one_alone_fails_no_other() {
+        let flights = Flights::default();
+        let (first, second) = (flights.board(&1), flights.board(&1));
+        let late = first.land(async {
+            yield_now().await;
+            Err("late")
+        });
+        let found = second.land(async { Ok("found") });
+        assert_eq!(join(late, found).await, ("late", "found"));
+        drop((first, second));
         assert!(flights.lock().is_empty());
     }
 
@@ -138,9 +154,9 @@ mod tests {
         assert!(before.is_overtaken());
         let after = flights.board(&1);
         assert!(!after.is_overtaken());
-        assert_eq!(before.land(async { "before" }).await, "before");
+        assert_eq!(before.land(async { Ok("before") }).await, "before");
         drop(before);
-        assert_eq!(after.land(async { "after" }).await, "after");
+        assert_eq!(after.land(async { Ok("after") }).await, "after");
         drop(after);
         assert!(flights.lock().is_empty());
     }

@@ -1,0 +1,132 @@
+//! Entries that are to be removed and may still be there. Nothing is read from
+//! them, so that a server that did not hear of a change does not undo it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How many are remembered.
+const AT_MOST: usize = 10_000;
+
+/// How many are removed at once.
+const BATCH: usize = 1_000;
+
+/// Removals that the server has not confirmed.
+pub struct Removals {
+    /// How long an entry lasts. One that should be gone is, after that.
+    lifetime: Duration,
+    /// The entries, and when they expire by themselves.
+    pending: HashMap<String, Instant>,
+    /// How many could not be remembered, and when the last one of them expires.
+    /// Until then it may be any entry.
+    forgotten: Option<(usize, Instant)>,
+}
+
+impl Removals {
+    pub fn new(lifetime: Duration) -> Removals {
+        Removals { lifetime, pending: HashMap::new(), forgotten: None }
+    }
+
+    /// `entry` is to be removed: from `now` on nothing is read from it.
+    pub fn add(&mut self, entry: String, now: Instant) {
+        let expires = now + self.lifetime;
+        if self.pending.len() < AT_MOST || self.pending.contains_key(&entry) {
+            self.pending.insert(entry, expires);
+        } else {
+            self.forgotten = Some((self.forgotten(now) + 1, expires));
+        }
+    }
+
+    /// Whether what `entry` holds may be out of date.
+    pub fn cover(&self, entry: &str, now: Instant) -> bool {
+        self.pending.contains_key(entry) || self.forgotten(now) > 0
+    }
+
+    /// Some of those that there are.
+    pub fn batch(&mut self, now: Instant) -> Vec<(String, Instant)> {
+        self.pending.retain(|_, expires| now < *expires);
+        let batch = self.pending.iter().take(BATCH);
+        batch.map(|(entry, expires)| (entry.clone(), *expires)).collect()
+    }
+
+    /// One of a batch was removed. If it has been added again since, it is to be
+    /// removed again.
+    pub fn confirm(&mut self, entry: &str, expires: Instant) {
+        if self.pending.get(entry) == Some(&expires) {
+            self.pending.remove(entry);
+        }
+    }
+
+    /// Whether there is something to be removed.
+    pub fn are_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// How many entries are out of date if this ends now.
+    pub fn lost(&self, now: Instant) -> usize {
+        self.pending.len() + self.forgotten(now)
+    }
+
+    fn forgotten(&self, now: Instant) -> usize {
+        self.forgotten.filter(|(_, expires)| now < *expires).map_or(0, |(count, _)| count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIME: Duration = Duration::from_secs(60);
+
+    fn removals() -> (Removals, Instant) {
+        (Removals::new(LIFETIME), Instant::now())
+    }
+
+    #[test]
+    fn an_entry_is_covered_until_its_removal_is_confirmed() {
+        let (mut removals, now) = removals();
+        removals.add("one".to_owned(), now);
+        assert!(removals.cover("one", now));
+        assert!(!removals.cover("two", now));
+        for (entry, expires) in removals.batch(now) {
+            assert!(removals.cover(&entry, now));
+            removals.confirm(&entry, expires);
+        }
+        assert!(!removals.cover("one", now));
+        assert!(!removals.are_pending());
+    }
+
+    #[test]
+    fn an_entry_that_changes_while_it_is_removed_is_removed_again() {
+        let (mut removals, now) = removals();
+        removals.add("one".to_owned(), now);
+        let batch = removals.batch(now);
+        removals.add("one".to_owned(), now + Duration::from_millis(1));
+        removals.confirm(&batch[0].0, batch[0].1);
+        assert!(removals.cover("one", now));
+    }
+
+    #[test]
+    fn an_entry_that_has_expired_need_not_be_removed() {
+        let (mut removals, now) = removals();
+        removals.add("one".to_owned(), now);
+        assert_eq!(removals.batch(now + LIFETIME), []);
+        assert!(!removals.are_pending());
+    }
+
+    #[test]
+    fn while_one_is_forgotten_it_may_be_any_entry() {
+        let (mut removals, now) = removals();
+        for n in 0..=AT_MOST {
+            removals.add(n.to_string(), now);
+        }
+        assert_eq!(removals.lost(now), AT_MOST + 1);
+        assert!(removals.cover("another", now));
+        while let batch @ [_, ..] = &removals.batch(now)[..] {
+            batch.iter().for_each(|(entry, expires)| removals.confirm(entry, *expires));
+        }
+        assert_eq!(removals.lost(now), 1);
+        assert!(removals.cover("another", now));
+        assert!(!removals.cover("another", now + LIFETIME));
+        assert_eq!(removals.lost(now + LIFETIME), 0);
+    }
+}
