@@ -91,8 +91,9 @@ async fn a_pooler_that_lends_a_connection_for_a_transaction_is_refused() {
     let url = database.url_by_way_of(pooler.addr);
     for command in ["serve", "migrate"] {
         let end = Process::start(command, &database, &[("DATABASE_URL", &url)]).end().await;
-        assert_eq!(end.code, Some(1), "{}", end.errors);
-        let place = format!("{}/{}", pooler.addr, database.name);
-        assert!(end.errors.contains("session mode") && end.errors.contains(&place), "{}", end.errors);
+        let errors = end.errors;
+        assert_eq!(end.code, Some(1), "{errors}");
+        let at = format!("{}/{}", pooler.addr, database.name);
+        assert!(errors.contains(&at) && errors.contains("session mode"), "{errors}");
     }
 }
