@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::project::run;
+use crate::project::{Running, run};
 use crate::service::free_address;
 use crate::{Check, Subject};
 
@@ -25,16 +25,6 @@ pub const ALL: &[Check] = &[
 
 /// Those of the alert rules, which know whether there is a cache, and which.
 pub const RULES: &[Check] = &[("finds_the_alert_rules_right", finds_the_alert_rules_right)];
-
-/// A process that ends with this value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn scrapes_the_service_with_the_projects_own_configuration(subject: &Subject) {
     let service = subject.start(&[]);
