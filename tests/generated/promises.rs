@@ -17,7 +17,10 @@ pub fn of(options: &[(String, String)]) -> Vec<Check> {
     let more = [
         (has("observability", "prometheus"), SCRAPED),
         (has("database", "sqlite"), volume::ALL),
-        (has("database", "postgres"), pooler::ALL),
+        (
+            has("database", "postgres") && has("cache", "none"),
+            pooler::ALL,
+        ),
     ];
     let more = more
         .into_iter()
