@@ -10,6 +10,7 @@
 
 mod checks;
 mod lock;
+mod pooler;
 mod project;
 mod promises;
 mod readme;
@@ -17,6 +18,7 @@ mod scrape;
 mod servers;
 mod service;
 mod soak;
+mod volume;
 
 use std::env;
 use std::path::{Path, PathBuf};

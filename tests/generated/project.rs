@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use tempfile::TempDir;
 
@@ -70,6 +70,22 @@ impl Drop for Project {
         let _ = self
             .cargo_command(&format!("clean --quiet --offline --package {}", self.name))
             .output();
+    }
+}
+
+/// A process that ends with this value.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

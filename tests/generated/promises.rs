@@ -6,14 +6,31 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::service::{Answer, Service};
-use crate::{Check, Subject};
+use crate::{Check, Subject, pooler, volume};
 
 /// The promises that a project with these options makes.
 pub fn of(options: &[(String, String)]) -> Vec<Check> {
-    let is_scraped = options
-        .iter()
-        .any(|(choice, option)| choice == "observability" && option == "prometheus");
-    [COMMON, NAMED, if is_scraped { SCRAPED } else { &[] }].concat()
+    let has = |choice: &str, option: &str| {
+        let mut options = options.iter();
+        options.any(|(its, chosen)| its == choice && chosen == option)
+    };
+    let more = [
+        (has("observability", "prometheus"), SCRAPED),
+        (has("database", "sqlite"), volume::ALL),
+        (
+            has("database", "postgres") && has("cache", "none"),
+            pooler::ALL,
+        ),
+    ];
+    let more = more
+        .into_iter()
+        .filter_map(|(has, checks)| has.then_some(checks));
+    [COMMON, NAMED]
+        .into_iter()
+        .chain(more)
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Those of every project.

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::project::run;
+use crate::project::{Running, run};
 use crate::service::free_address;
 use crate::{Check, Subject};
 
@@ -24,17 +24,13 @@ pub const ALL: &[Check] = &[
 ];
 
 /// Those of the alert rules, which know whether there is a cache, and which.
-pub const RULES: &[Check] = &[("finds_the_alert_rules_right", finds_the_alert_rules_right)];
-
-/// A process that ends with this value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+pub const RULES: &[Check] = &[
+    ("finds_the_alert_rules_right", finds_the_alert_rules_right),
+    (
+        "every_alert_leads_to_a_section_of_the_runbook",
+        every_alert_leads_to_a_section_of_the_runbook,
+    ),
+];
 
 fn scrapes_the_service_with_the_projects_own_configuration(subject: &Subject) {
     let service = subject.start(&[]);
@@ -128,6 +124,34 @@ fn finds_the_alert_rules_right(subject: &Subject) {
         ["test", "rules", "alerts.test.yml"],
     ] {
         run(Command::new("promtool").args(words).current_dir(&directory));
+    }
+}
+
+fn every_alert_leads_to_a_section_of_the_runbook(subject: &Subject) {
+    let project = subject.project();
+    let runbook = project.read("RUNBOOK.md");
+    let headings = runbook.lines().filter_map(|line| line.strip_prefix("## "));
+    let sections: Vec<_> = headings
+        .map(|heading| heading.to_lowercase().replace(' ', "-"))
+        .collect();
+    let rules = project.read("deploy/prometheus/alerts.yml");
+    let (_, alerts) = rules.split_once("- alert: ").expect("there are some");
+    for alert in alerts.split("- alert: ") {
+        let url = alert
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("runbook_url: "));
+        let (page, section) = url
+            .unwrap_or_else(|| panic!("{alert}"))
+            .split_once('#')
+            .unwrap();
+        assert!(
+            page.starts_with("https://") && page.ends_with("/RUNBOOK.md"),
+            "{page}"
+        );
+        assert!(
+            sections.iter().any(|its| its == section),
+            "`{section}` in {sections:?}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Each service is soaked for about `SOAK_SECONDS`, and what came of it is printed as a row of a table.
 
-mod client;
+pub mod client;
 mod faults;
 
 use std::env;
@@ -188,12 +188,8 @@ impl Soak {
 
     /// Checks that what is there is what the clients know of, and nothing else.
     fn check(&mut self) {
-        let mut listed = self.witness.list();
-        let clients = self.clients.iter_mut();
-        for client in clients.chain([&mut self.rude, &mut self.witness]) {
-            client.check(&mut listed);
-        }
-        assert!(listed.is_empty(), "no client made {listed:?}");
+        let clients = self.clients.iter_mut().chain([&mut self.rude]);
+        check(&mut self.witness, clients);
     }
 
     /// What came of the requests of all clients that wait for responses.
@@ -201,6 +197,16 @@ impl Soak {
         let clients = self.clients.iter().chain([&self.witness]);
         clients.map(|client| client.counts).sum()
     }
+}
+
+/// Checks that what is there is what these clients know of, and nothing else.
+pub fn check<'a>(witness: &mut Client, clients: impl IntoIterator<Item = &'a mut Client>) {
+    let mut listed = witness.list();
+    for client in clients {
+        client.check(&mut listed);
+    }
+    witness.check(&mut listed);
+    assert!(listed.is_empty(), "no client made {listed:?}");
 }
 
 /// Whether a sample says that something is under way.
@@ -216,7 +222,7 @@ fn is_busy(sample: &str) -> bool {
 }
 
 /// Stops the clients when it is dropped, also by a panic: the scope waits for them.
-struct Stop<'a>(&'a AtomicBool);
+pub struct Stop<'a>(pub &'a AtomicBool);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {

@@ -136,7 +136,7 @@ async fn pass(
 }
 
 /// One message, whole.
-async fn read(
+pub async fn read(
     side: From,
     is_first: bool,
     from: &mut (impl AsyncRead + Unpin),
