@@ -111,9 +111,14 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        // A pooler may still be connected.
+        let force = match self.server.starts_with("mysql:") {
+            true => "",
+            false => " WITH (FORCE)",
+        };
         // One that stays does no harm, and a test that failed has something better to say.
         let _ = self
-            .client(&format!("DROP DATABASE {}", self.name))
+            .client(&format!("DROP DATABASE {}{force}", self.name))
             .output();
     }
 }
