@@ -149,8 +149,8 @@ fn the_lock_holds_what_the_manifest_asks_for() {
 fn every_name_in_kubernetes_is_one_that_kubernetes_takes() {
     let preset = preset();
     let names = (1..100).map(|length| "long_name_".chars().cycle().take(length).collect());
-    let accepted = names.filter(|name: &String| preset.project_name(name).is_ok());
-    let name = accepted.last().unwrap();
+    let mut accepted = names.filter(|name: &String| preset.project_name(name).is_ok());
+    let name = accepted.next_back().unwrap();
     let resource = resources(&preset).last().unwrap();
     for options in combinations::all(&preset.choices) {
         let tree = project(&preset, &name, resource.clone(), options.clone());
