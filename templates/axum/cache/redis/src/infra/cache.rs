@@ -264,9 +264,9 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
         if seat.is_overtaken() {
             return;
         }
-        let storing = Storing { remote: &self.remote, entry, seat };
-        // Whether it has been stored makes no difference to the request.
-        let _ = self.remote.set(context, self.name, &storing.entry, &kept, ttl).await;
+        let mut storing = Storing { remote: &self.remote, entry, seat, is_unheard_of: true };
+        let stored = self.remote.set(context, self.name, &storing.entry, &kept, ttl).await;
+        storing.is_unheard_of = matches!(stored, Err(Unanswered::Failed));
     }
 
     /// Forgets `key`; to be called after what it stands for has changed.
@@ -284,15 +284,20 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
 
 /// An entry that is being stored. A change may overtake that, and its removal
 /// may come before what it should remove; the request may be given up at any
-/// time, too. Once it is over, one way or the other, the entry is removed then.
+/// time, too. Once it is over, one way or the other, the entry is removed then. One
+/// of which the server was not heard again may be stored at any time.
 struct Storing<'a, K: Eq + Hash, T> {
     remote: &'a Remote,
     entry: String,
     seat: &'a Seat<'a, K, T>,
+    is_unheard_of: bool,
 }
 
 impl<K: Eq + Hash, T> Drop for Storing<'_, K, T> {
     fn drop(&mut self) {
+        if self.is_unheard_of {
+            self.remote.doubt(self.entry.clone());
+        }
         if self.seat.is_overtaken() {
             self.remote.remove_later(std::mem::take(&mut self.entry));
         }

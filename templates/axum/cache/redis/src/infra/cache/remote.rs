@@ -179,6 +179,11 @@ impl Remote {
         }
     }
 
+    /// Reads nothing from `entry` for as long as it may yet be stored and last.
+    pub fn doubt(&self, entry: String) {
+        self.removals().doubt(entry, Instant::now());
+    }
+
     /// Leaves the removal to the watch.
     pub fn remove_later(&self, entry: String) {
         self.removals().add(entry, Instant::now());

@@ -1,5 +1,7 @@
-//! Entries that are to be removed and may still be there. Nothing is read from
-//! them, so that a server that did not hear of a change does not undo it.
+//! Entries that are to be removed and may still be there, and those that may yet
+//! be stored by a call that was not heard of again. Nothing is read from them, so
+//! that a server that did not hear of a change, or hears of its past too late, does
+//! not undo it.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,6 +18,9 @@ pub struct Removals {
     lifetime: Duration,
     /// The entries, and when they expire by themselves.
     pending: HashMap<String, Instant>,
+    /// Entries that may yet be stored, and until when they may be there. To remove
+    /// them is no help: what was sent on another connection may arrive after that.
+    doubtful: HashMap<String, Instant>,
     /// How many could not be remembered, and when the last one of them expires.
     /// Until then it may be any entry.
     forgotten: Option<(usize, Instant)>,
@@ -23,7 +28,7 @@ pub struct Removals {
 
 impl Removals {
     pub fn new(lifetime: Duration) -> Removals {
-        Removals { lifetime, pending: HashMap::new(), forgotten: None }
+        Removals { lifetime, pending: HashMap::new(), doubtful: HashMap::new(), forgotten: None }
     }
 
     /// `entry` is to be removed: from `now` on nothing is read from it.
@@ -36,9 +41,22 @@ impl Removals {
         }
     }
 
+    /// Whether `entry` was stored is not known. What is still on its way has as long
+    /// to arrive as it lasts then.
+    pub fn doubt(&mut self, entry: String, now: Instant) {
+        self.doubtful.retain(|_, until| now < *until);
+        let until = now + 2 * self.lifetime;
+        if self.doubtful.len() < AT_MOST {
+            self.doubtful.insert(entry, until);
+        } else {
+            self.forgotten = Some((self.forgotten(now) + 1, until));
+        }
+    }
+
     /// Whether what `entry` holds may be out of date.
     pub fn cover(&self, entry: &str, now: Instant) -> bool {
-        self.pending.contains_key(entry) || self.forgotten(now) > 0
+        let is_doubtful = self.doubtful.get(entry).is_some_and(|until| now < *until);
+        self.pending.contains_key(entry) || is_doubtful || self.forgotten(now) > 0
     }
 
     /// Some of those that there are.
@@ -111,6 +129,19 @@ mod tests {
         removals.add("one".to_owned(), now);
         assert_eq!(removals.batch(now + LIFETIME), []);
         assert!(!removals.are_pending());
+    }
+
+    #[test]
+    fn an_entry_that_may_be_stored_late_is_covered_whatever_was_removed() {
+        let (mut removals, now) = removals();
+        removals.doubt("one".to_owned(), now);
+        removals.add("one".to_owned(), now);
+        for (entry, expires) in removals.batch(now) {
+            removals.confirm(&entry, expires);
+        }
+        assert!(!removals.are_pending());
+        assert!(removals.cover("one", now + LIFETIME));
+        assert!(!removals.cover("one", now + 2 * LIFETIME));
     }
 
     #[test]
