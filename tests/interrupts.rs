@@ -259,7 +259,7 @@ fn a_full_disk_leaves_nothing_behind() {
     assert_seen!(on_a_disk("nr_inodes=12"), @"
     exit 1
     --- stderr
-    error: `[ROOT]/work/disk/accounts-api/.scaffold/pristine.txt` can't be written: No space left on device (os error 28)
+    error: `[ROOT]/work/disk/accounts-api/.scaffold/answers.toml` can't be written: No space left on device (os error 28)
     ");
 }
 
