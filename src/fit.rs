@@ -7,6 +7,9 @@
 /// rustfmt's `max_width`.
 const MAX_WIDTH: usize = 100;
 
+/// rustfmt breaks an import with braces two columns earlier.
+const MAX_IMPORT: usize = MAX_WIDTH - 2;
+
 /// Joins the lines of `text` into one, unless that were longer than rustfmt allows.
 pub(crate) fn fit(text: &str) -> String {
     let indent = text.len() - text.trim_start_matches(' ').len();
@@ -27,7 +30,8 @@ pub(crate) fn fit(text: &str) -> String {
         }
         joined.push_str(line);
     }
-    if joined.chars().count() > MAX_WIDTH {
+    let max = if is_import { MAX_IMPORT } else { MAX_WIDTH };
+    if joined.chars().count() > max {
         return text.to_owned();
     }
     joined.push('\n');
@@ -60,5 +64,11 @@ mod tests {
         let broken = |name: String| format!("fn {name}(\n    b: u,\n) {{\n");
         assert_eq!(fit(&broken("a".repeat(89))).trim_end().len(), 100);
         assert_eq!(fit(&broken("a".repeat(90))).lines().count(), 3);
+    }
+    #[test]
+    fn an_import_of_98_columns_still_fits() {
+        let broken = |name: String| format!("use {name}::{{\n    A, B,\n}};\n");
+        assert_eq!(fit(&broken("a".repeat(85))).trim_end().len(), 98);
+        assert_eq!(fit(&broken("a".repeat(86))).lines().count(), 3);
     }
 }

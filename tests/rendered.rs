@@ -14,8 +14,10 @@ use tempfile::TempDir;
 use toml::Value;
 
 /// Two names of projects, between which all others lie.
-const PROJECTS: [&str; 2] = [
+const PROJECTS: [&str; 4] = [
     "q",
+    "the-accounts-of-all",
+    "the-service-that-keeps-the-accounts-of",
     "the-service-that-keeps-the-accounts-of-all-the-clients",
 ];
 
@@ -219,7 +221,8 @@ fn code_is_formatted_whatever_the_names_are() {
     // How a line breaks depends on two options at the most: on whose layer it is in, and on what it asks for.
     for options in combinations::pairs(&preset.choices) {
         for (index, resource) in resources(&preset).enumerate() {
-            let name = PROJECTS[index % PROJECTS.len()];
+            // Each length of a resource comes twice in a row.
+            let name = PROJECTS[(index + index / 2) % PROJECTS.len()];
             let what = format!("`{name}` with `{}` and {options:?}", resource.plural());
             let tree = project(&preset, name, resource, options.clone());
             let directory = TempDir::new().unwrap();

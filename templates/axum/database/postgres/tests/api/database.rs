@@ -3,6 +3,7 @@
 //! The server is that of `TEST_POSTGRES_URL`, where the role may create databases.
 
 mod faults;
+mod index;
 mod pooler;
 mod protocol;
 mod proxy;
