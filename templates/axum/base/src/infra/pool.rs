@@ -118,6 +118,18 @@ struct Held<T> {
     idle_since: Instant,
 }
 
+impl<T> Held<T> {
+    /// Whether it is to be closed: because of its age, or because it has been idle
+    /// for long and is one of those that can be spared.
+    fn is_due(&self, now: Instant, spare: &mut usize) -> bool {
+        let is_due = self.expires <= now || (self.idle_since + IDLE <= now && *spare > 0);
+        if is_due {
+            *spare = spare.saturating_sub(1);
+        }
+        is_due
+    }
+}
+
 impl<C: Connector> Pool<C> {
     /// A pool under the name that its metrics carry. It has no connection yet.
     pub fn new(name: &'static str, connector: C, limits: Limits, metrics: Metrics) -> Pool<C> {
@@ -173,14 +185,8 @@ impl<C: Connector> Pool<C> {
             let now = Instant::now();
             let mut spare =
                 self.connections.status().size.saturating_sub(self.limits.min_connections);
-            let removed = self.connections.retain(|held, _| {
-                let idle = held.idle_since + IDLE <= now && spare > 0;
-                if idle {
-                    spare -= 1;
-                }
-                !idle && held.expires > now
-            });
-            close(removed.removed).await;
+            let removed = self.connections.retain(|held, _| !held.is_due(now, &mut spare)).removed;
+            close(removed).await;
         }
         if self.connections.status().size < self.limits.min_connections {
             let leases = (0..self.limits.min_connections).map(|_| self.lend());
@@ -416,5 +422,33 @@ impl<C: Connector> Pending<'_, C> {
 impl<C: Connector> Drop for Pending<'_, C> {
     fn drop(&mut self) {
         self.0.metrics.pool_pending(self.0.name, -1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn held(now: Instant) -> Held<()> {
+        Held { connection: (), made: now, expires: now + LIFETIME, idle_since: now }
+    }
+
+    #[test]
+    fn an_idle_connection_is_closed_while_there_are_more_than_are_kept_ready() {
+        let now = Instant::now();
+        let mut spare = 2;
+        let idle = [1, 2, 3].map(|_| held(now).is_due(now + IDLE, &mut spare));
+        assert_eq!(idle, [true, true, false]);
+        assert!(!held(now).is_due(now + IDLE - SECOND, &mut 1));
+    }
+
+    #[test]
+    fn an_old_connection_is_closed_whatever_is_kept_ready() {
+        let now = Instant::now();
+        let used = Held { idle_since: now + LIFETIME, ..held(now) };
+        assert!(used.is_due(now + LIFETIME, &mut 0));
+        assert!(!used.is_due(now + LIFETIME - SECOND, &mut 0));
     }
 }
