@@ -30,28 +30,23 @@ impl Address {
     }
 
     fn checked(text: &str, url: &str, reference: Option<&str>) -> Result<Address, Refusal> {
+        let what = |reason| format!("the address `{}` can't be used: {reason}", shown(text));
         if let Some(reason) = refused_url(url) {
-            // The text itself may hold a password, or what does something to a terminal.
-            let shown = match reason {
-                PASSWORD => "the address of the preset".to_owned(),
-                _ => format!("the address `{}`", text.escape_debug()),
-            };
             let help = match reason {
-                PASSWORD => {
+                PASSWORD | USER | QUERY => {
                     "leave it out: git's credential helper knows it, and a project remembers the address"
                 }
                 _ => {
                     "an address is `https://HOST/PATH`, `ssh://HOST/PATH`, `USER@HOST:PATH` or `file:///PATH`, and `#REF` if need be"
                 }
             };
-            return Err(Refusal::new(format!("{shown} can't be used: {reason}")).help(help));
+            return Err(Refusal::new(what(reason.to_owned())).help(help));
         }
         if let Some(reason) = reference.and_then(refused_reference) {
-            let what = format!(
-                "the address `{}` can't be used: what follows `#` {reason}",
-                text.escape_debug()
+            let reason = format!("what follows `#` {reason}");
+            return Err(
+                Refusal::new(what(reason)).help("a branch, a tag or a full commit follows it")
             );
-            return Err(Refusal::new(what).help("a branch, a tag or a full commit follows it"));
         }
         Ok(Address {
             url: url.to_owned(),
@@ -88,6 +83,53 @@ impl fmt::Display for Address {
 }
 
 const PASSWORD: &str = "it holds a password";
+const USER: &str = "it holds a user, who may be a token";
+const QUERY: &str = "it holds a query, which may be a token";
+
+/// What is shown of a text that may be an address: neither what lets one in nor what does something to a terminal. All
+/// that may be a user and a password is left out, for a refused address has `@`, `/` and `#` where they don't belong.
+pub fn shown(text: &str) -> String {
+    let mut shown = text.escape_debug().to_string();
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return shown;
+    };
+    if scheme == "file" {
+        return shown;
+    }
+    let (user, mut place) = match rest.rsplit_once('@') {
+        Some((user, place)) if scheme == "ssh" && is_a_name(user) => (format!("{user}@"), place),
+        Some((_, place)) => ("...@".to_owned(), place),
+        None => (String::new(), rest),
+    };
+    let mut query = "";
+    if let Some((before, _)) = place.split_once('?') {
+        (place, query) = (before, "?...");
+    }
+    shown = format!("{scheme}://{user}{place}{query}");
+    shown.escape_debug().to_string()
+}
+
+/// A line of a file without what lets one in by the addresses in it. What stays is where it was.
+pub fn masked(line: &str) -> String {
+    let hide = |text: &str| "*".repeat(text.chars().count());
+    let mut masked = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(|c: char| c.is_whitespace() || "\"'`".contains(c));
+        let address = &after[..end.unwrap_or(after.len())];
+        let (user, place) = address.split_at(address.rfind('@').unwrap_or(0));
+        let (place, query) = place.split_at(place.find('?').unwrap_or(place.len()));
+        masked.extend([before, "://", &hide(user), place, &hide(query)]);
+        rest = &after[address.len()..];
+    }
+    masked + rest
+}
+
+/// Whether this is no more than what somebody is called.
+fn is_a_name(user: &str) -> bool {
+    let is_usual = |c: char| c.is_alphanumeric() || "._-+".contains(c);
+    !user.is_empty() && !user.starts_with('-') && user.chars().all(is_usual)
+}
 
 /// `USER@HOST:PATH`.
 fn is_short(url: &str) -> bool {
@@ -112,16 +154,27 @@ fn refused_url(url: &str) -> Option<&'static str> {
         None if is_short(url) => url.split_once(':')?,
         None => return Some("presets come by `https`, `http`, `ssh` and `file`"),
     };
+    let is_http = url.starts_with("http");
     let host = match authority.rsplit_once('@') {
         Some((user, _)) if user.contains(':') => return Some(PASSWORD),
-        Some((user, _)) if user.is_empty() || user.starts_with('-') => {
-            return Some("its user is empty or starts with a dash");
+        Some(_) if is_http => return Some(USER),
+        Some((user, _)) if !is_a_name(user) => {
+            return Some("its user is not made of letters and digits");
         }
         Some((_, host)) => host,
         None => authority,
     };
+    if is_http && path.contains('?') {
+        return Some(QUERY);
+    }
     if host.starts_with('-') || host.is_empty() && !url.starts_with("file://") {
         return Some("its host is empty or starts with a dash");
+    }
+    let port = host
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.ends_with(']'));
+    if url.contains("://") && port.is_some_and(|(_, port)| port.parse::<u16>().is_err()) {
+        return Some("its port is not a number");
     }
     // The rest is git's to understand, but it shall not be taken for an option of what git starts.
     if path.is_empty() || path.starts_with('-') {
@@ -190,8 +243,8 @@ mod tests {
         for (text, url, reference) in [
             ("https://host/a/b.git", "https://host/a/b.git", None),
             (
-                "https://ann@host:8443/a#v1.0",
-                "https://ann@host:8443/a",
+                "https://host:8443/a#v1.0",
+                "https://host:8443/a",
                 Some("v1.0"),
             ),
             ("ssh://git@[::1]:22/a", "ssh://git@[::1]:22/a", None),
@@ -239,11 +292,49 @@ mod tests {
             "https://host",
             "https:///a",
             "https://host/a\u{1b}[2J",
-            "https://ann:secret@host/a",
         ] {
             assert!(refusal(text).contains("can't be used: "), "{text}");
         }
-        assert!(!refusal("https://ann:secret@host/a").contains("secret"));
+    }
+
+    #[test]
+    fn what_may_let_one_in_is_refused_and_not_shown() {
+        for text in [
+            "https://ann:secret@host/a",
+            "https://secret@host/a",
+            "https://secret@host/a#v1.0",
+            "https://ann:secret/@host/a",
+            "https://ann:secret#@host/a",
+            "https://ann:#secret@host/a",
+            "https://ann:secret@@host/a",
+            "https://:secret@host/a",
+            "https://host/a.git?private_token=secret",
+            "HTTPS://secret@host/a",
+            "ftp://ann:secret@host/a",
+            "ssh://ann:secret@host/a",
+            "ssh://ann%3asecret@host/a",
+        ] {
+            let refusal = refusal(text);
+            assert!(refusal.contains("can't be used: "), "{text}");
+            assert!(!refusal.contains("secret"), "{refusal}");
+        }
+        assert!(refusal("ssh://git@host").contains("`ssh://git@host`"));
+    }
+
+    #[test]
+    fn an_address_in_a_line_is_masked_without_moving_the_rest() {
+        for (line, masked_line) in [
+            (
+                "a = \"https://ann:p/w@host/a@b\" # x://y",
+                "a = \"https://**************@b\" # x://y",
+            ),
+            ("ssh://git@host", "ssh://***@host"),
+            ("(https://host/a?b=c 'd')", "(https://host/a**** 'd')"),
+            ("://", "://"),
+            ("é = 'http://é@h'", "é = 'http://*@h'"),
+        ] {
+            assert_eq!(masked(line), masked_line);
+        }
     }
 
     #[test]

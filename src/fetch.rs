@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use etcetera::BaseStrategy;
 use fs_err as fse;
 
-use crate::address::{Address, escape};
+use crate::address::{Address, escape, masked};
 use crate::incoming::{self, Incoming};
 use crate::interrupt;
 use crate::preset::{Files, MANIFEST};
@@ -326,6 +326,8 @@ fn cannot_fetch(url: &str, reason: &str) -> anyhow::Error {
     } else {
         format!("\nhelp: once `git ls-remote {url}` works and asks for nothing, this works, too")
     };
+    // The user's configuration may have git put a token into the address.
+    let reason = masked(reason);
     anyhow!("the preset can't be fetched from `{url}`: {reason}{help}")
 }
 

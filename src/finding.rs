@@ -6,6 +6,8 @@ use std::ops::Range;
 use anyhow::{Error, Result};
 use serde::Serialize;
 
+use crate::address::masked;
+
 /// Something that is wrong with a preset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -88,7 +90,7 @@ impl Finding {
                 Some((line, excerpt, cause)) => {
                     // What breaks of a template is what it renders to, whose lines are others.
                     finding.line = Some(line).filter(|_| !file.ends_with(".jinja"));
-                    finding.excerpt = Some(excerpt);
+                    finding.excerpt = Some(masked(&excerpt));
                     what.push(cause);
                 }
                 None => what.push(cause.trim_end().to_owned()),
@@ -155,7 +157,8 @@ fn of_toml(error: &str) -> Option<(usize, String, String)> {
 }
 
 fn excerpt(text: &str, line: usize, range: Option<Range<usize>>) -> String {
-    let code = text.lines().nth(line - 1).unwrap_or_default();
+    // What is told may be told in a public log.
+    let code = masked(text.lines().nth(line - 1).unwrap_or_default());
     let gutter = " ".repeat(line.to_string().len());
     let mut excerpt = format!("{gutter} |\n{line} | {code}\n{gutter} |");
     let start_of_line = text

@@ -10,7 +10,7 @@ use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use include_dir::{Dir, include_dir};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::address::Address;
+use crate::address::{self, Address};
 use crate::faults;
 use crate::fetch::{self, Fetched};
 use crate::finding::{Finding, Findings, Refuse, fail, or_refuse};
@@ -56,7 +56,7 @@ pub fn load_kept(preset: &str) -> Result<Preset> {
 fn load_from(place: &Place, preset: &str, get: Get) -> Result<Preset> {
     let (files, commit) = read(place, get, &mut fail)?;
     let opened = open(place, files, &[], get, &mut fail);
-    let mut opened = opened.with_context(|| format!("the preset `{preset}` can't be used"))?;
+    let mut opened = opened.with_context(|| cannot_be_used(preset))?;
     opened.commit = commit;
     Ok(opened)
 }
@@ -96,12 +96,16 @@ fn of_manifest(error: Error, preset: &str, manifest: &str) -> Vec<Finding> {
         return findings.clone();
     }
     let extends = error.is::<ItExtends>();
-    let error = error.context(format!("the preset `{preset}` can't be used"));
+    let error = error.context(cannot_be_used(preset));
     let finding = Finding::of(&error, MANIFEST);
     vec![match extends {
         true => faults::locate(finding, manifest, "extends"),
         false => finding,
     }]
+}
+
+fn cannot_be_used(preset: &str) -> String {
+    format!("the preset `{}` can't be used", address::shown(preset))
 }
 
 /// Says which one it is that can't be extended.
@@ -110,7 +114,7 @@ struct ItExtends(String);
 
 impl fmt::Display for ItExtends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "it extends `{}`", self.0)
+        write!(f, "it extends `{}`", address::shown(&self.0))
     }
 }
 
@@ -281,7 +285,8 @@ fn directory(preset: &str, refuse: &mut Refuse) -> Result<Files> {
     let root = Path::new(preset);
     if !root.join(MANIFEST).is_file() {
         let what = format!(
-            "there is no preset `{preset}`: it is neither built in nor a directory with a `{MANIFEST}`"
+            "there is no preset `{}`: it is neither built in nor a directory with a `{MANIFEST}`",
+            address::shown(preset)
         );
         let help = format!("built in is {}", list(built_in()));
         return Err(Refusal::new(what).help(help).into());

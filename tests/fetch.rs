@@ -385,12 +385,6 @@ fn an_address_that_would_run_something_is_refused() {
     error: the address `-upload-pack=touch@host:a` can't be used: it starts with a dash
     help: an address is `https://HOST/PATH`, `ssh://HOST/PATH`, `USER@HOST:PATH` or `file:///PATH`, and `#REF` if need be
     ");
-    assert_seen!(refused(&test, "https://ann:secret@localhost/a"), @"
-    exit 2
-    --- stderr
-    error: the address of the preset can't be used: it holds a password
-    help: leave it out: git's credential helper knows it, and a project remembers the address
-    ");
     assert_seen!(refused(&test, "file:///tmp/a#main..next"), @"
     exit 2
     --- stderr
@@ -403,6 +397,50 @@ fn an_address_that_would_run_something_is_refused() {
     error: the address `file:///tmp/a#main#next` can't be used: what follows `#` is no name that git allows
     help: a branch, a tag or a full commit follows it
     ");
+    assert!(!test.dir().join("../home/.cache").exists());
+}
+
+#[test]
+fn what_lets_one_in_is_neither_kept_nor_shown() {
+    let test = Test::new();
+    assert_seen!(refused(&test, "https://secret@localhost/a"), @"
+    exit 2
+    --- stderr
+    error: the address `https://...@localhost/a` can't be used: it holds a user, who may be a token
+    help: leave it out: git's credential helper knows it, and a project remembers the address
+    ");
+    assert_seen!(refused(&test, "https://ann:secret@localhost/a"), @"
+    exit 2
+    --- stderr
+    error: the address `https://...@localhost/a` can't be used: it holds a password
+    help: leave it out: git's credential helper knows it, and a project remembers the address
+    ");
+    for address in [
+        "https://secret@localhost/a",
+        "https://ann:secret@localhost/a",
+        "https://localhost/a?token=secret",
+    ] {
+        let pinned = format!("{address}#{}", "0".repeat(40));
+        let manifest = format!("{MANIFEST}extends = \"{pinned}\"\n");
+        test.write("../house/preset.toml", &manifest);
+        for command in [
+            &["preset", "show", address][..],
+            &["preset", "check", address],
+            &["preset", "lock", address],
+            &["preset", "new", "ours", "--extends", address],
+            &["verify", "--preset", address],
+            &["new", "shop", "--yes", "--preset", "../house"],
+            &["preset", "check", "../house"],
+            &["preset", "check", "../house", "--format", "json"],
+            &["preset", "show", "../house"],
+            &["preset", "test", "../house"],
+        ] {
+            let seen = test.run(command);
+            assert_ne!(seen.code, Some(0), "{seen}");
+            assert!(!seen.to_string().contains("secret"), "{seen}");
+            assert!(test.paths().is_empty(), "{:?}", test.paths());
+        }
+    }
     assert!(!test.dir().join("../home/.cache").exists());
 }
 
