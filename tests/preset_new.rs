@@ -308,3 +308,18 @@ fn the_workflow_of_a_new_preset_is_the_one_of_the_documentation() {
     let (_, steps) = rest.split_once("    steps:\n").unwrap();
     assert_eq!(kit("minimal"), format!("{before}    steps:\n{steps}"));
 }
+
+/// The registry has another program of the name `scaffold`.
+#[test]
+fn the_workflow_of_a_new_preset_installs_this_program_and_no_other() {
+    let workflow = {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        fs::read_to_string(root.join("docs/verify-preset.yml")).unwrap()
+    };
+    let installs: Vec<_> = workflow.matches("cargo install ").collect();
+    assert_eq!(installs.len(), 1);
+    let package = env!("CARGO_PKG_NAME");
+    assert_ne!(package, "scaffold");
+    let install = format!("- run: cargo install --locked {package}\n");
+    assert!(workflow.contains(&install), "{workflow}");
+}
