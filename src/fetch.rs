@@ -14,11 +14,12 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use etcetera::BaseStrategy;
 use fs_err as fse;
 
-use crate::address::{Address, escape, masked};
+use crate::address::{Address, escape};
 use crate::incoming::{self, Incoming};
 use crate::interrupt;
 use crate::preset::{Files, MANIFEST};
 use crate::refusal::Refusal;
+use crate::secrets::masked;
 use crate::transport::{Bounds, git, git_in, run};
 
 /// Bytes that a commit may have as it comes, packed: what is the preset's own and what its repository keeps beside it.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use anyhow::{Error, Result};
 use serde::Serialize;
 
-use crate::address::masked;
+use crate::secrets::masked;
 
 /// Something that is wrong with a preset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -53,4 +53,5 @@ pub mod finding;
 mod fit;
 pub mod quote;
 pub mod refusal;
+pub mod secrets;
 pub mod words;

@@ -10,13 +10,14 @@ use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use include_dir::{Dir, include_dir};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::address::{self, Address};
+use crate::address::Address;
 use crate::faults;
 use crate::fetch::{self, Fetched};
 use crate::finding::{Finding, Findings, Refuse, fail, or_refuse};
 use crate::incoming::{Incoming, TooMuch, belongs_to_the_repository, refuse_link};
 use crate::preset::{Files, MANIFEST, Manifest, Preset};
 use crate::refusal::{Refusal, list};
+use crate::secrets::shown;
 
 static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -105,7 +106,7 @@ fn of_manifest(error: Error, preset: &str, manifest: &str) -> Vec<Finding> {
 }
 
 fn cannot_be_used(preset: &str) -> String {
-    format!("the preset `{}` can't be used", address::shown(preset))
+    format!("the preset `{}` can't be used", shown(preset))
 }
 
 /// Says which one it is that can't be extended.
@@ -114,7 +115,7 @@ struct ItExtends(String);
 
 impl fmt::Display for ItExtends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "it extends `{}`", address::shown(&self.0))
+        write!(f, "it extends `{}`", shown(&self.0))
     }
 }
 
@@ -286,7 +287,7 @@ fn directory(preset: &str, refuse: &mut Refuse) -> Result<Files> {
     if !root.join(MANIFEST).is_file() {
         let what = format!(
             "there is no preset `{}`: it is neither built in nor a directory with a `{MANIFEST}`",
-            address::shown(preset)
+            shown(preset)
         );
         let help = format!("built in is {}", list(built_in()));
         return Err(Refusal::new(what).help(help).into());

@@ -53,6 +53,7 @@ const CORE: &[&str] = &[
     "fit",
     "quote",
     "refusal",
+    "secrets",
     "words",
 ];
 

@@ -9,13 +9,15 @@ use crate::telemetry::trace::RequestSpan;
 
 /// One request, or one round of background work. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Context(Arc<Inner>);
+pub struct Context {
+    deadline: Instant,
+    request: Arc<Request>,
+}
 
 #[derive(Debug)]
-struct Inner {
-    request_id: Box<str>,
+struct Request {
+    id: Box<str>,
     span: RequestSpan,
-    deadline: Instant,
     waits: Mutex<Vec<Waits>>,
 }
 
@@ -39,37 +41,40 @@ impl Context {
         span: RequestSpan,
         timeout: Duration,
     ) -> Context {
-        Context(Arc::new(Inner {
-            request_id: request_id.into(),
-            span,
-            deadline: Instant::now() + timeout,
-            waits: Mutex::default(),
-        }))
+        let waits = Mutex::default();
+        let request = Arc::new(Request { id: request_id.into(), span, waits });
+        Context { deadline: Instant::now() + timeout, request }
+    }
+
+    /// The same request, to be answered within `timeout` from now.
+    pub fn due_in(mut self, timeout: Duration) -> Context {
+        self.deadline = Instant::now() + timeout;
+        self
     }
 
     /// The id that the client sent, or the one that it was given.
     pub fn request_id(&self) -> &str {
-        &self.0.request_id
+        &self.request.id
     }
 
     /// The span that everything done for the request belongs to.
     pub fn span(&self) -> &RequestSpan {
-        &self.0.span
+        &self.request.span
     }
 
     /// When the answer is due.
     pub fn deadline(&self) -> Instant {
-        self.0.deadline
+        self.deadline
     }
 
     /// What is left until then; zero once it has passed.
     pub fn remaining(&self) -> Duration {
-        self.0.deadline.saturating_duration_since(Instant::now())
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Adds one call of a dependency that took `time`.
     pub fn waited(&self, dependency: &'static str, time: Duration) {
-        let mut waits = self.0.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waits = self.request.waits.lock().unwrap_or_else(PoisonError::into_inner);
         match waits.iter_mut().find(|known| known.dependency == dependency) {
             Some(known) => {
                 known.calls += 1;
@@ -81,6 +86,6 @@ impl Context {
 
     /// What the request has waited for so far.
     pub fn waits(&self) -> Vec<Waits> {
-        self.0.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.request.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -1,24 +1,48 @@
-//! Accepts connections and lets go of them. axum's own `serve` sets no timer,
-//! so half a request head would hold a connection, and a shutdown, for ever.
+//! Accepts connections and lets go of them. axum's own `serve` sets no timer and
+//! no bound: half a request head would hold a connection, and a shutdown, for ever,
+//! and enough of them all memory.
 
+pub mod descriptors;
 mod head;
+pub mod peer;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
 use self::head::HeadTimer;
+use self::peer::{Peer, Writer};
+
+/// The longest head of a request, in bytes; hyper answers a longer one with 431.
+pub const MAX_HEAD: usize = 16 * 1024;
+
+/// What hyper keeps of a connection at most, in bytes: read and not yet used, and as
+/// much again that is not yet sent.
+pub const MAX_BUFFER: usize = MAX_HEAD;
+
+/// How long to wait for a connection to end, where each has something to do and
+/// there is no room for another one.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often the log tells that there is no room.
+const FULL_TOLD: Duration = Duration::from_secs(10);
 
 /// How long to wait before accepting again when the process has no file
 /// descriptor left: long enough for a connection to end, short for a client.
@@ -28,6 +52,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Server {
     listener: TcpListener,
     timeouts: Timeouts,
+    connections: Connections,
+}
+
+/// How many connections there are. Clones count the same ones.
+#[derive(Clone)]
+pub struct Connections(Arc<Counts>);
+
+struct Counts {
+    max: usize,
+    open: AtomicUsize,
+    dismissed: AtomicU64,
 }
 
 /// How long the peer of a connection may take.
@@ -51,14 +86,23 @@ pub enum Drained {
 }
 
 impl Server {
-    /// Binds `addr`; port 0 takes a free one.
+    /// Binds `addr`, for this many connections at once; port 0 takes a free one.
     ///
     /// # Errors
     ///
     /// The address is taken or not ours to take.
-    pub async fn bind(addr: SocketAddr, timeouts: Timeouts) -> io::Result<Server> {
+    pub async fn bind(
+        addr: SocketAddr,
+        timeouts: Timeouts,
+        max_connections: usize,
+    ) -> io::Result<Server> {
         let listener = TcpListener::bind(addr).await?;
-        Ok(Server { listener, timeouts })
+        Ok(Server { listener, timeouts, connections: Connections::new(max_connections) })
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// The address that is bound.
@@ -78,14 +122,22 @@ impl Server {
         stop: CancellationToken,
         drain_timeout: Duration,
     ) -> Drained {
-        let mut connections = JoinSet::new();
+        let Server { listener, timeouts, connections } = self;
+        let mut open =
+            Open { tasks: JoinSet::new(), peers: HashMap::new(), connections, told: None };
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(self.connection(stream, router.clone(), stop.clone()));
+                () = open.one_ends() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, addr)) => {
+                        tokio::select! {
+                            () = stop.cancelled() => break,
+                            () = open.make_room() => {}
+                        }
+                        let peer = Peer::new(addr);
+                        let serve = serve(stream, peer.clone(), timeouts, router.clone(), stop.clone());
+                        open.spawn(peer, serve);
                     }
                     Err(error) if is_the_peers(&error) => {}
                     Err(error) => {
@@ -95,57 +147,144 @@ impl Server {
                 }
             }
         }
-        drop(self.listener);
+        drop(listener);
 
-        let drained = async { while connections.join_next().await.is_some() {} };
+        let drained = async {
+            while !open.peers.is_empty() {
+                open.one_ends().await;
+            }
+        };
         match timeout(drain_timeout, drained).await {
             Ok(()) => Drained::Clean,
             Err(_) => {
-                let cut = connections.len();
-                connections.shutdown().await;
+                let cut = open.peers.len();
+                open.tasks.shutdown().await;
                 Drained::Cut(cut)
             }
         }
     }
+}
 
-    /// One connection, from its first byte to its last.
-    fn connection(
-        &self,
-        stream: TcpStream,
-        router: Router,
-        stop: CancellationToken,
-    ) -> impl Future<Output = ()> + use<> {
-        // Small answers must not wait for a full packet. Not being able to say
-        // so makes them slower, no more.
-        let _ = stream.set_nodelay(true);
-        let Timeouts { header, idle, write } = self.timeouts;
-        let (reader, writer) = stream.into_split();
-        let timer = HeadTimer::new(header, idle);
-        let reader = timer.watch(reader);
-        let mut writer = TimeoutWriter::new(writer);
-        writer.set_timeout(Some(write));
-        let stream = TokioIo::new(Box::pin(tokio::io::join(reader, writer)));
-        let connection = http1::Builder::new()
-            .timer(timer)
-            // Any time turns the timer on, which knows its own.
-            .header_read_timeout(header)
-            .serve_connection(stream, TowerToHyperService::new(router));
-        async move {
-            let mut connection = pin!(connection);
-            let served = tokio::select! {
-                // A request that is here already is taken before the connection
-                // learns that it was the last.
-                biased;
-                served = connection.as_mut() => served,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = served {
-                tracing::debug!(%error, "a connection ended early");
+impl Connections {
+    fn new(max: usize) -> Connections {
+        let (open, dismissed) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Connections(Arc::new(Counts { max, open, dismissed }))
+    }
+
+    /// How many there may be at once.
+    pub fn max(&self) -> usize {
+        self.0.max
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.0.open.load(Relaxed)
+    }
+
+    /// How many were closed to make room for others, since the start.
+    pub fn dismissed(&self) -> u64 {
+        self.0.dismissed.load(Relaxed)
+    }
+}
+
+/// The connections that are open.
+struct Open {
+    tasks: JoinSet<bool>,
+    peers: HashMap<task::Id, Peer>,
+    connections: Connections,
+    told: Option<Instant>,
+}
+
+impl Open {
+    fn spawn(&mut self, peer: Peer, serve: impl Future<Output = bool> + Send + 'static) {
+        let task = self.tasks.spawn(serve).id();
+        self.peers.insert(task, peer);
+        self.connections.0.open.store(self.peers.len(), Relaxed);
+    }
+
+    /// Waits until one ends, for ever if there is none.
+    async fn one_ends(&mut self) {
+        let task = match self.tasks.join_next_with_id().await {
+            Some(Ok((task, made_room))) => {
+                self.connections.0.dismissed.fetch_add(u64::from(made_room), Relaxed);
+                task
             }
+            Some(Err(error)) => error.id(),
+            None => std::future::pending().await,
+        };
+        self.peers.remove(&task);
+        self.connections.0.open.store(self.peers.len(), Relaxed);
+    }
+
+    /// Waits until there is room for another one. The connection whose peer has been
+    /// waited for longest is closed for it, so that clients who send nothing keep out
+    /// nobody. A connection with something to do stays.
+    async fn make_room(&mut self) {
+        let max = self.connections.max();
+        while self.peers.len() >= max {
+            if self.told.is_none_or(|told| told.elapsed() >= FULL_TOLD) {
+                tracing::warn!(max, "no room for another connection: one that is idle makes it");
+                self.told = Some(Instant::now());
+            }
+            let peers = self.peers.values();
+            let awaited = peers.filter_map(|peer| Some((peer.awaited_since()?, peer)));
+            if let Some((_, peer)) = awaited.min_by_key(|(since, _)| *since) {
+                peer.dismiss();
+            }
+            let _ = timeout(FULL_PAUSE, self.one_ends()).await;
         }
+    }
+}
+
+/// Serves one connection, from its first byte to its last. Returns whether it made
+/// room for another one.
+fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    timeouts: Timeouts,
+    router: Router,
+    stop: CancellationToken,
+) -> impl Future<Output = bool> + use<> {
+    // Small answers must not wait for a full packet. Not being able to say
+    // so makes them slower, no more.
+    let _ = stream.set_nodelay(true);
+    let Timeouts { header, idle, write } = timeouts;
+    let (reader, writer) = stream.into_split();
+    let timer = HeadTimer::new(header, idle, peer.clone());
+    let reader = timer.watch(reader);
+    let mut writer = TimeoutWriter::new(Writer::new(writer, peer.clone()));
+    writer.set_timeout(Some(write));
+    let stream = TokioIo::new(Box::pin(tokio::io::join(reader, writer)));
+    let router = TowerToHyperService::new(router);
+    let requests_peer = peer.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(requests_peer.clone());
+        router.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(timer)
+        // Any time turns the timer on, which knows its own.
+        .header_read_timeout(header)
+        .max_buf_size(MAX_BUFFER)
+        .max_header_size(MAX_HEAD)
+        .serve_connection(stream, service);
+    async move {
+        let mut connection = pin!(connection);
+        let served = tokio::select! {
+            // A request that is here already is taken before the connection
+            // learns that it was the last, or that it is in the way.
+            biased;
+            served = connection.as_mut() => served,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            () = peer.dismissed() => return true,
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended early");
+        }
+        false
     }
 }
 

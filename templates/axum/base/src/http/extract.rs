@@ -1,34 +1,18 @@
 //! What handlers take from a request. axum's own extractors do the work; these
 //! bound it, and answer with a [`Problem`].
 
-use std::time::Duration;
-
-use axum::body::Body;
-use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Body as _;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 
 use super::problem::{FieldError, Problem};
 use crate::context::Context;
 use crate::domain::{Expected, IdempotencyKey, Version};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// What is kept of a request's time for answering it. A body that takes all the
-/// rest is the client's doing, and answered as such, rather than as our timeout.
-const ANSWER_TIME: Duration = Duration::from_millis(100);
-
-/// How much of a body is read, and for how long.
-#[derive(Clone, Copy)]
-pub struct BodyLimits {
-    pub bytes: usize,
-    pub timeout: Duration,
-}
 
 /// A body of JSON.
 pub struct Json<T>(pub T);
@@ -37,22 +21,18 @@ impl<S, T> FromRequest<S> for Json<T>
 where
     S: Send + Sync,
     T: DeserializeOwned,
-    BodyLimits: FromRef<S>,
 {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Json<T>, Problem> {
+    async fn from_request(request: Request, _state: &S) -> Result<Json<T>, Problem> {
         if !is_json(request.headers()) {
             let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE);
             return Err(problem.detail("the body must be `application/json`"));
         }
-        let mut limits = BodyLimits::from_ref(state);
-        if let Some(context) = request.extensions().get::<Context>() {
-            let time_to_read = context.remaining().saturating_sub(ANSWER_TIME);
-            limits.timeout = limits.timeout.min(time_to_read);
-        }
-        let bytes = read(request.into_body(), limits).await?;
-        let mut json = serde_json::Deserializer::from_slice(bytes.as_ref());
+        // The stack has read it.
+        let body = request.into_body().collect().await;
+        let bytes = body.map_err(|_| Problem::new(StatusCode::BAD_REQUEST))?.to_bytes();
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(refuse)?;
         json.end().map_err(|error| malformed(&error))?;
         Ok(Json(value))
@@ -65,23 +45,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let essence = kind.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
-}
-
-async fn read(body: Body, limits: BodyLimits) -> Result<impl AsRef<[u8]>, Problem> {
-    let too_large = || {
-        let bytes = limits.bytes;
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE).detail(format!("{bytes} bytes at the most"))
-    };
-    // A client that says how much it will send need not send it.
-    if body.size_hint().lower() > limits.bytes as u64 {
-        return Err(too_large());
-    }
-    match timeout(limits.timeout, Limited::new(body, limits.bytes).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST).detail("the body broke off")),
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT).detail("the body came too slowly")),
-    }
 }
 
 /// JSON that is none is malformed; JSON that does not fit has fields to blame.

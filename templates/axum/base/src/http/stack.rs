@@ -5,32 +5,38 @@
 //! 3. opens a span, so that every line logged inside carries that name;
 //! 4. counts the request and writes its line, however it ends;
 //! 5. ends the connection with the response while the service stops;
-//! 6. refuses it if too many are under way, but never a probe;
-//! 7. answers at the deadline, whatever the handler is doing;
-//! 8. answers after a panic, too.
+//! 6. reads its body, in the client's time and not in the service's;
+//! 7. refuses it if too many are under way, but never a probe;
+//! 8. answers at the deadline, whatever the handler is doing;
+//! 9. answers after a panic, too.
 //!
-//! The order matters. With 7 or 8 outside of 4, requests that time out or panic
-//! are not counted at all. It is one function rather than eight layers because
-//! layers are not free, even empty ones, and because it can be read.
+//! The order matters. With 8 or 9 outside of 4, requests that time out or panic
+//! are not counted at all; with 6 inside of 7, slow clients take the places of all
+//! others. It is one function rather than nine layers because layers are not free,
+//! even empty ones, and because it can be read.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::body::{Bodies, Room};
 use super::health::Health;
 use super::problem::Problem;
 use crate::context::Context;
+use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
@@ -57,6 +63,7 @@ pub struct Stack(Arc<Inner>);
 struct Inner {
     metrics: Metrics,
     log: Log,
+    bodies: Bodies,
     request_timeout: Duration,
     in_flight: Arc<Semaphore>,
     health: Health,
@@ -69,13 +76,33 @@ impl Stack {
     pub fn new(
         metrics: Metrics,
         log: Log,
+        bodies: Bodies,
         request_timeout: Duration,
         max_in_flight: usize,
         health: Health,
         writes: TaskTracker,
     ) -> Stack {
         let in_flight = Arc::new(Semaphore::new(max_in_flight));
-        Stack(Arc::new(Inner { metrics, log, request_timeout, in_flight, health, writes }))
+        Stack(Arc::new(Inner { metrics, log, bodies, request_timeout, in_flight, health, writes }))
+    }
+
+    /// Point 6. A request that no route takes has no use for its body.
+    async fn receive(&self, request: Request) -> Result<(Request, Room), Problem> {
+        let has_body = !request.body().is_end_stream();
+        if !has_body || request.extensions().get::<MatchedPath>().is_none() {
+            return Ok((request, None));
+        }
+        let peer = request.extensions().get::<Peer>().cloned();
+        let (parts, body) = request.into_parts();
+        let waiting = peer.map(|peer| peer.wait(Awaited::Request));
+        let received = self.0.bodies.receive(body).await;
+        drop(waiting);
+        let received = received.inspect_err(|problem| {
+            if problem.error_type() == Some("shed") {
+                self.0.metrics.request_shed("bodies");
+            }
+        })?;
+        Ok((Request::from_parts(parts, Body::from(received.bytes)), received.room))
     }
 
     /// A place among those being served: none if all are taken. Probes do not
@@ -87,8 +114,14 @@ impl Stack {
         Arc::clone(&self.0.in_flight).try_acquire_owned().ok().map(Some)
     }
 
-    /// Points 6 to 8.
+    /// Points 6 to 9.
     async fn serve(&self, context: &Context, request: Request, next: Next) -> Response {
+        let (mut request, room) = match self.receive(request).await {
+            Ok(received) => received,
+            Err(problem) => return problem.into_response(),
+        };
+        let context = context.clone().due_in(self.0.request_timeout);
+        request.extensions_mut().insert(context.clone());
         let Some(permit) = self.admit(request.uri().path()) else {
             self.0.metrics.request_shed("in_flight");
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE).because("shed");
@@ -96,7 +129,7 @@ impl Stack {
         };
         let reads_only = request.method().is_safe();
         let handler = async move {
-            let _permit = permit;
+            let _held = (permit, room);
             next.run(request).await
         };
         let handler = context.span().around(handler);
@@ -136,7 +169,6 @@ pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next)
     let span = stack.0.log.request_span(&request_id, &request, &route);
     let context = Context::of_request(request_id, span, stack.0.request_timeout);
     let mut record = Record::start(&stack, &request, route, context.clone());
-    request.extensions_mut().insert(context.clone());
 
     let mut response = context.span().around(stack.serve(&context, request, next)).await;
 

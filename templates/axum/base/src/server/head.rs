@@ -13,20 +13,23 @@ use std::time::{Duration, Instant};
 use hyper::rt::{Sleep, Timer};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// The timer of one connection. hyper asks it for one sleep a head, and polls
-/// that after each read that has not completed the head.
+use super::peer::{Awaited, Peer, Waiting};
+
+/// The timer of one connection. hyper asks it for one sleep a head, polls that
+/// after each read that has not completed the head, and drops it after that.
 pub struct HeadTimer {
     head: Duration,
     idle: Duration,
     first: AtomicBool,
     begun: Arc<AtomicBool>,
+    peer: Peer,
 }
 
 impl HeadTimer {
     /// A head may take `head`, and a connection be idle for `idle` before it. A
     /// new connection is not idle: its client has something to say.
-    pub fn new(head: Duration, idle: Duration) -> HeadTimer {
-        HeadTimer { head, idle, first: AtomicBool::new(true), begun: Arc::default() }
+    pub fn new(head: Duration, idle: Duration, peer: Peer) -> HeadTimer {
+        HeadTimer { head, idle, first: AtomicBool::new(true), begun: Arc::default(), peer }
     }
 
     /// The stream that the heads come from.
@@ -42,6 +45,7 @@ impl Timer for HeadTimer {
             sleep: Box::pin(tokio::time::sleep(self.idle)),
             head: Some(self.head),
             begun: Arc::clone(&self.begun),
+            _waiting: self.peer.wait(Awaited::Request),
         })
     }
 
@@ -56,6 +60,7 @@ struct Wait {
     /// What the head may take; none when it has begun.
     head: Option<Duration>,
     begun: Arc<AtomicBool>,
+    _waiting: Waiting,
 }
 
 impl Future for Wait {

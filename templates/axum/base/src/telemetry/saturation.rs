@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::infra::database::Database;
 use crate::infra::pool::PoolStatus;
+use crate::server::Connections;
 use crate::telemetry::log::Log;
 
 /// Where to read it. Clones are cheap.
@@ -14,12 +15,15 @@ use crate::telemetry::log::Log;
 pub struct Gauges {
     database: Database,
     log: Log,
+    connections: Connections,
     runtime: Handle,
 }
 
 /// The readings of one moment.
 pub struct Saturation {
     pub pools: Vec<PoolStatus>,
+    /// From clients of the API.
+    pub connections: Connections,
     /// Since the start.
     pub log_lines_dropped: u64,
     pub runtime: RuntimeStatus,
@@ -36,9 +40,9 @@ pub struct RuntimeStatus {
 }
 
 impl Gauges {
-    /// Gauges of this database, of this log, and of the runtime that calls.
-    pub fn new(database: Database, log: Log) -> Gauges {
-        Gauges { database, log, runtime: Handle::current() }
+    /// Gauges of these parts, and of the runtime that calls.
+    pub fn new(database: Database, log: Log, connections: Connections) -> Gauges {
+        Gauges { database, log, connections, runtime: Handle::current() }
     }
 
     /// Reads all of them.
@@ -47,6 +51,7 @@ impl Gauges {
         let workers = runtime.num_workers();
         Saturation {
             pools: self.database.pools(),
+            connections: self.connections.clone(),
             log_lines_dropped: self.log.dropped(),
             runtime: RuntimeStatus {
                 workers,

@@ -135,6 +135,13 @@ impl Connection {
         self.stream.write_all(text.as_bytes()).await.expect("it reads");
     }
 
+    /// Sends as much of it as the service reads before it hangs up.
+    pub async fn try_send(&mut self, text: &str) {
+        let sending = self.stream.write_all(text.as_bytes());
+        // It may also just stop to read.
+        let _ = timeout(Duration::from_secs(1), sending).await;
+    }
+
     /// Waits for exactly this.
     pub async fn receive(&mut self, expected: &str) {
         let mut read = vec![0; expected.len()];

@@ -25,6 +25,9 @@ const TIMEOUTS: Timeouts = Timeouts {
     write: Duration::from_secs(10),
 };
 
+/// Far more than there are scrapers.
+const MAX_CONNECTIONS: usize = 16;
+
 /// A scrape under way when the service stops may finish, briefly.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -56,7 +59,7 @@ impl Exporter {
     /// The address is taken or not ours to take.
     pub async fn start(settings: &Settings, signals: Signals) -> io::Result<Exporter> {
         let addr = settings.addr;
-        let server = Server::bind(addr, TIMEOUTS).await.map_err(|error| {
+        let server = Server::bind(addr, TIMEOUTS, MAX_CONNECTIONS).await.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on ADMIN_ADDR, {addr}: {error}"))
         })?;
         tracing::info!(addr = %server.local_addr()?, "serving /metrics");
