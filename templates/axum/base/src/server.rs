@@ -41,6 +41,9 @@ pub const MAX_BUFFER: usize = MAX_HEAD;
 /// there is no room for another one.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a connection that came just before the end may take to begin its request.
+const LAST_REQUEST: Duration = Duration::from_millis(100);
+
 /// How often the log tells that there is no room.
 const FULL_TOLD: Duration = Duration::from_secs(10);
 
@@ -125,6 +128,10 @@ impl Server {
         let Server { listener, timeouts, connections } = self;
         let mut open =
             Open { tasks: JoinSet::new(), peers: HashMap::new(), connections, told: None };
+        let serve = {
+            let stop = stop.clone();
+            move |stream, peer| serve(stream, peer, timeouts, router.clone(), stop.clone())
+        };
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -132,12 +139,11 @@ impl Server {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, addr)) => {
                         tokio::select! {
-                            () = stop.cancelled() => break,
+                            () = stop.cancelled() => {}
                             () = open.make_room() => {}
                         }
                         let peer = Peer::new(addr);
-                        let serve = serve(stream, peer.clone(), timeouts, router.clone(), stop.clone());
-                        open.spawn(peer, serve);
+                        open.spawn(peer.clone(), serve(stream, peer));
                     }
                     Err(error) if is_the_peers(&error) => {}
                     Err(error) => {
@@ -147,7 +153,15 @@ impl Server {
                 }
             }
         }
-        drop(listener);
+        let room = open.connections.max().saturating_sub(open.peers.len());
+        for (stream, addr) in backlog(listener, room).unwrap_or_default() {
+            let peer = Peer::new(addr);
+            let served = serve.clone();
+            open.spawn(peer.clone(), async move {
+                let _ = timeout(LAST_REQUEST, stream.readable()).await;
+                served(stream, peer).await
+            });
+        }
 
         let drained = async {
             while !open.peers.is_empty() {
@@ -286,6 +300,25 @@ fn serve(
         }
         false
     }
+}
+
+/// Up to `room` connections that nobody has accepted yet. Their clients have sent a
+/// request, or are about to, and do not know that it is too late.
+fn backlog(listener: TcpListener, room: usize) -> io::Result<Vec<(TcpStream, SocketAddr)>> {
+    // It does not wait, nor for news of tokio's.
+    let listener = listener.into_std()?;
+    let mut accepted = Vec::new();
+    while accepted.len() < room {
+        match listener.accept() {
+            Ok((stream, addr)) => {
+                stream.set_nonblocking(true)?;
+                accepted.push((TcpStream::from_std(stream)?, addr));
+            }
+            Err(error) if is_the_peers(&error) => {}
+            Err(_) => break,
+        }
+    }
+    Ok(accepted)
 }
 
 /// Errors of one connection that died in the queue say nothing of the listener.

@@ -9,12 +9,15 @@ use tokio::time::sleep;
 
 use crate::telemetry::panic_message;
 
-/// Does `task`, and tells the log if it panics.
-pub async fn watched(name: &'static str, task: impl Future<Output = ()>) {
-    if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
-        let panic = panic_message(&*panic);
+/// Does `task`, and tells the log if it panics. Returns whether it has come to its
+/// end.
+pub async fn watched(name: &'static str, task: impl Future<Output = ()>) -> bool {
+    let ended = AssertUnwindSafe(task).catch_unwind().await;
+    if let Err(panic) = &ended {
+        let panic = panic_message(&**panic);
         tracing::error!(task = name, panic, "a background task panicked");
     }
+    ended.is_ok()
 }
 
 /// Does `task` again and again, with a pause before each time. One that panics

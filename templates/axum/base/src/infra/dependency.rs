@@ -49,13 +49,13 @@ pub struct Call {
     pub retry: Retry,
 }
 
-/// Whether a call may be repeated after it failed to reach its dependency.
+/// When a call may be repeated that has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// It only reads: once.
     Once,
-    /// It may have had its effect: only if the dependency says that it had none.
-    Never,
+    /// It may have had its effect: once, if the dependency says that it undid it.
+    IfUndone,
 }
 
 /// What an error of a dependency's client says about the dependency.
@@ -127,7 +127,7 @@ impl Dependency {
         loop {
             let result = self.attempt(context, call, attempt()).await;
             let Err(error) = result else {
-                self.settle(Outcome::Ok);
+                self.settle(Outcome::Ok, None);
                 return result;
             };
             if is_first && error.allows(call.retry) && self.0.budget.spend() {
@@ -139,7 +139,7 @@ impl Dependency {
                     continue;
                 }
             }
-            self.settle(error.outcome());
+            self.settle(error.outcome(), Some(&error));
             return Err(error);
         }
     }
@@ -171,7 +171,7 @@ impl Dependency {
 
     /// Counts a call that has ended. One that was a mistake of ours, or was never
     /// tried, says nothing of the dependency.
-    fn settle(&self, outcome: Outcome) {
+    fn settle(&self, outcome: Outcome, error: Option<&dyn Display>) {
         let Inner { name: dependency, metrics, .. } = &*self.0;
         metrics.dependency_request(dependency, outcome);
         let failed = match outcome {
@@ -185,7 +185,10 @@ impl Dependency {
             metrics.dependency_up(dependency, state.is_up());
             match state.is_up() {
                 true => tracing::info!(dependency, calls, failed, "a dependency answers again"),
-                false => tracing::warn!(dependency, calls, failed, "a dependency fails"),
+                false => {
+                    let error = error.map(tracing::field::display);
+                    tracing::warn!(dependency, calls, failed, error, "a dependency fails");
+                }
             }
         }
     }
@@ -265,6 +268,7 @@ impl Default for RetryBudget {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::io;
 
     use super::*;
 
@@ -305,7 +309,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_is_tried_once_more_and_a_write_is_not() {
-        for (retry, expected) in [(Retry::Once, 2), (Retry::Never, 1)] {
+        for (retry, expected) in [(Retry::Once, 2), (Retry::IfUndone, 1)] {
             let (dependency, context) = dependency();
             let attempts = Cell::new(0);
             let attempt = || {
@@ -348,7 +352,7 @@ mod tests {
         for result in calls {
             let result = Cell::new(Some(result));
             let attempt = async || result.take().expect("it is tried once");
-            let _ = dependency.call(&context, call(Retry::Never), attempt).await;
+            let _ = dependency.call(&context, call(Retry::IfUndone), attempt).await;
             states.push(dependency.is_up());
         }
         states
@@ -360,6 +364,19 @@ mod tests {
         let states = states(calls).await;
         let changes = states.windows(2).filter(|pair| pair[0] != pair[1]).count();
         assert_eq!((changes, states[119]), (1, false));
+    }
+
+    #[tokio::test]
+    async fn the_log_says_why_it_fails() {
+        let (lines, log) = io::pipe().expect("a pipe");
+        let log = tracing_subscriber::fmt().json().with_writer(Arc::new(log)).finish();
+        let log = tracing::subscriber::set_default(log);
+        states((0..3).map(|_| Err(Broken::Unreachable))).await;
+        drop(log);
+        let lines = io::read_to_string(lines).expect("text");
+        for part in ["WARN", "a dependency fails", r#""error":"unreachable""#] {
+            assert!(lines.contains(part), "{part} in {lines}");
+        }
     }
 
     #[tokio::test]

@@ -28,18 +28,23 @@ pub enum Meaning {
     NotPrimary,
     /// The server lacks something, or does not let the service in. That can pass.
     Unavailable,
-    /// The statement is wrong, or the schema is not the one it was written for.
+    /// What a statement names is not there: the schema is not the one it was written
+    /// for, or this is not the server that has it.
+    Missing,
+    /// The statement is wrong.
     Misuse,
     /// Anything else, such as a table that is damaged.
     Unknown,
 }
 
 impl Meaning {
-    /// What becomes of the connection.
+    /// What becomes of the connection. It is not kept where another one may lead to a
+    /// server that serves, or have the right settings: the fault would last as long
+    /// as the connection.
     pub fn verdict(self) -> Verdict {
         match self {
             Meaning::Broken | Meaning::Unknown => Verdict::Close,
-            Meaning::NotPrimary => Verdict::Replace,
+            Meaning::NotPrimary | Meaning::Unavailable | Meaning::Missing => Verdict::Replace,
             _ => Verdict::Keep,
         }
     }
@@ -71,7 +76,7 @@ impl Failure for sqlx::Error {
             sqlx::Error::Database(error) => match meaning(&**error) {
                 Meaning::Constraint => Outcome::Ok,
                 Meaning::LockTimeout | Meaning::StatementTimeout => Outcome::Timeout,
-                Meaning::Misuse => Outcome::Misused,
+                Meaning::Missing | Meaning::Misuse => Outcome::Misused,
                 _ => Outcome::Error,
             },
             _ => Outcome::Error,
@@ -106,7 +111,7 @@ impl Failure for sqlx::Error {
                 Meaning::StatementTimeout => "statement_timeout",
                 Meaning::Broken => "connection",
                 Meaning::NotPrimary => "not_primary",
-                Meaning::Misuse => "misuse",
+                Meaning::Missing | Meaning::Misuse => "misuse",
                 Meaning::Unavailable | Meaning::Unknown => "database",
             },
             _ => "client",
@@ -119,10 +124,10 @@ impl From<database::Error> for Fault {
         let unavailable = match &error {
             CallError::Timeout | CallError::Rejected => true,
             CallError::Failed(error) => match error {
-                sqlx::Error::Database(error) => {
-                    let ours = [Meaning::Constraint, Meaning::Misuse, Meaning::Unknown];
-                    !ours.contains(&meaning(&**error))
-                }
+                sqlx::Error::Database(error) => !matches!(
+                    meaning(&**error),
+                    Meaning::Constraint | Meaning::Missing | Meaning::Misuse | Meaning::Unknown
+                ),
                 sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)
                 | sqlx::Error::Protocol(_)

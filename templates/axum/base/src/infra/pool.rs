@@ -31,6 +31,11 @@ const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// How long a connection may lie idle, while there are more than are kept ready.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
+/// A connection that lay idle for as long is tested before it is lent: the server or
+/// something in between may have closed it without a word, and a write is not
+/// repeated. Under load none lies idle for as long.
+const UNTESTED: Duration = Duration::from_secs(5);
+
 /// A call that was cut off after this time says that the server may be gone.
 const SILENCE: Duration = Duration::from_millis(500);
 
@@ -102,9 +107,10 @@ pub struct PoolStatus {
 struct Manager<C> {
     connector: C,
     test_timeout: Duration,
+    ages: bool,
     /// When a connection last turned out to be dead. Those that lay idle at that
-    /// time may have died with it, and they alone are tested before they are lent:
-    /// to test each one would cost a third of a read.
+    /// time may have died with it, and are tested before they are lent: to test each
+    /// one would cost a third of a read.
     failed: Moment,
     /// What is older than this is not lent again.
     replaced: Moment,
@@ -137,6 +143,7 @@ impl<C: Connector> Pool<C> {
         let manager = Manager {
             connector,
             test_timeout: limits.acquire_timeout / 4,
+            ages: limits.ages,
             failed: Moment::default(),
             replaced: Moment::default(),
         };
@@ -249,7 +256,10 @@ impl<C: Connector> managed::Manager for Manager<C> {
         if self.replaced.is_since(held.made) {
             return Err(RecycleError::message("it leads to a server that is of no use"));
         }
-        if self.failed.is_since(held.idle_since) {
+        if self.ages && held.expires <= Instant::now() {
+            return Err(RecycleError::message("it is old"));
+        }
+        if self.failed.is_since(held.idle_since) || held.idle_since.elapsed() >= UNTESTED {
             let ping = timeout(self.test_timeout, held.connection.ping()).await;
             ping.map_err(|_| RecycleError::message("it does not respond"))??;
             held.idle_since = Instant::now();
@@ -328,11 +338,12 @@ impl<C: Connector> Transaction<C> {
     ///
     /// # Errors
     ///
-    /// The server's. The connection is closed.
+    /// The server's.
     pub async fn begin(mut lease: Lease<C>) -> Result<Transaction<C>, sqlx::Error> {
         match C::execute(&mut lease, C::BEGIN).await {
             Ok(()) => Ok(Transaction(lease)),
-            Err(error) => Err(close_after(lease, error)),
+            // Where the server has refused it, nothing was begun.
+            Err(error) => lease.end(Err(error)),
         }
     }
 

@@ -16,3 +16,10 @@ pub enum Error {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+impl Error {
+    /// Whether a change that ended like this may have happened, or may yet happen.
+    pub fn leaves_open(&self) -> bool {
+        matches!(self, Error::Fault(Fault::Unavailable(_)))
+    }
+}

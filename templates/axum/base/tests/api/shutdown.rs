@@ -1,6 +1,7 @@
 //! How the service stops: nobody who was let in is turned away, and nobody can
 //! keep it from its end.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -143,6 +144,25 @@ async fn a_client_that_does_not_read_does_not_keep_the_service_from_its_end() {
     let started = Instant::now();
     app.stop().await;
     assert!(started.elapsed() < PROMPTLY, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn clients_that_have_connected_before_the_end_are_served() {
+    let mut app = TestApp::start().await;
+    // The service sees nothing of them before it is told to stop.
+    let clients = (0..20).map(|_| {
+        let mut client = std::net::TcpStream::connect(app.addr).expect("it listens");
+        client.write_all(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").expect("it is there");
+        client
+    });
+    let clients: Vec<_> = clients.collect();
+    app.interrupt();
+    app.stopped().await;
+    for mut client in clients {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! it says when it cannot start.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::ITEMS;
 use crate::app::{TestApp, causes};
@@ -137,8 +138,10 @@ async fn a_log_that_is_not_read_does_not_hold_up_the_exit() {
         client.send(&format!("GET /{path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
         client.answer().await.problem(404);
     }
+    let started = Instant::now();
     process.terminate().await;
     assert_eq!(process.end_unread().await, Some(0));
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

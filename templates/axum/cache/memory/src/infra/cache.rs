@@ -5,6 +5,7 @@
 //! However many requests miss the same key at once, one of them loads it and the
 //! others wait for that: an entry that expires under load costs one read.
 
+mod doubts;
 mod flight;
 
 use std::hash::Hash;
@@ -16,6 +17,7 @@ use moka::Expiry;
 use moka::ops::compute::Op;
 use moka::sync::Cache as Entries;
 
+use self::doubts::Doubts;
 use self::flight::{Flights, Seat};
 use super::dependency::Dependency;
 use crate::config::Env;
@@ -88,7 +90,13 @@ impl Caches {
             .max_capacity(self.settings.max_entries)
             .expire_after(Ttl(self.settings.ttl))
             .build();
-        Cache { name, entries, flights: Flights::default(), metrics: self.metrics.clone() }
+        Cache {
+            name,
+            entries,
+            flights: Flights::default(),
+            doubts: Doubts::new(2 * self.settings.ttl.max(NEGATIVE_TTL)),
+            metrics: self.metrics.clone(),
+        }
     }
 
     /// None: what is in this process is not called.
@@ -106,6 +114,7 @@ pub struct Cache<K, V, E> {
     name: &'static str,
     entries: Entries<K, Found<V>>,
     flights: Flights<K, Result<Found<V>, E>>,
+    doubts: Doubts<K>,
     metrics: Metrics,
 }
 
@@ -167,10 +176,18 @@ where
     /// Keeps what a load has read, unless a change overtook it. `remove` comes
     /// either before or after all of this, since moka does one at a time for a key.
     fn keep(&self, key: &K, value: &Found<V>, seat: &Seat<'_, K, Result<Found<V>, E>>) {
-        self.entries.entry_by_ref(key).and_compute_with(|_| match seat.is_overtaken() {
-            true => Op::Nop,
-            false => Op::Put(value.clone()),
+        self.entries.entry_by_ref(key).and_compute_with(|_| {
+            match seat.is_overtaken() || self.doubts.cover(key, Instant::now()) {
+                true => Op::Nop,
+                false => Op::Put(value.clone()),
+            }
         });
+    }
+
+    /// Keeps nothing of `key` for a while: what it stands for may yet change, without
+    /// a word. To be called before [`Cache::remove`].
+    pub fn doubt(&self, key: &K) {
+        self.doubts.add(key.clone(), Instant::now());
     }
 
     /// Forgets `key`; to be called after what it stands for has changed.
@@ -280,6 +297,17 @@ mod tests {
         assert_eq!(cache.get_or_load(&context, 1, load).await, Ok(Some(Arc::new("before"))));
         let load = async { Ok(Some("after")) };
         assert_eq!(cache.get_or_load(&context, 1, load).await, Ok(Some(Arc::new("after"))));
+    }
+
+    #[tokio::test]
+    async fn what_may_yet_change_is_not_kept() {
+        let (cache, context) = cache();
+        cache.doubt(&1);
+        cache.remove(&context, &1).await;
+        for value in ["before", "after"] {
+            let found = cache.get_or_load(&context, 1, async { Ok(Some(value)) }).await;
+            assert_eq!(found, Ok(Some(Arc::new(value))));
+        }
     }
 
     #[tokio::test]

@@ -269,6 +269,12 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
         storing.is_unheard_of = matches!(stored, Err(Unanswered::Failed));
     }
 
+    /// Reads nothing of `key` from the cache for a while: what it stands for may yet
+    /// change, without a word.
+    pub fn doubt(&self, key: &K) {
+        self.remote.doubt(self.entry(key));
+    }
+
     /// Forgets `key`; to be called after what it stands for has changed.
     pub async fn remove(&self, context: &Context, key: &K) {
         self.flights.overtake(key);

@@ -2,6 +2,7 @@
 //!
 //! The server is that of `TEST_MYSQL_URL`, where the user may create databases.
 
+mod defaults;
 mod faults;
 mod protocol;
 mod proxy;
@@ -25,6 +26,9 @@ const SERVER: &str = "mysql://root@127.0.0.1:3306/mysql";
 
 /// The server has to prove who it is.
 const STRICT_TLS: MySqlSslMode = MySqlSslMode::VerifyIdentity;
+
+/// Lets nobody read which migrations were applied.
+const LOCK_MIGRATIONS: &str = "LOCK TABLES _sqlx_migrations WRITE";
 
 /// Connections to the database that asks, besides the one it asks on.
 const CONNECTIONS: &str = "

@@ -28,6 +28,9 @@ const SERVER: &str = "postgres://postgres:postgres@127.0.0.1:5432/postgres";
 /// The server has to prove who it is.
 const STRICT_TLS: PgSslMode = PgSslMode::VerifyFull;
 
+/// Lets nobody read which migrations were applied.
+const LOCK_MIGRATIONS: &str = "BEGIN; LOCK TABLE _sqlx_migrations";
+
 /// Connections to the database that asks, besides the one it asks on.
 const CONNECTIONS: &str = "
     SELECT coalesce(state, '') FROM pg_stat_activity

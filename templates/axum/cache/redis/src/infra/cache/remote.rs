@@ -26,6 +26,7 @@ use super::Settings;
 use super::breaker::{Breaker, BreakerState};
 use super::removals::Removals;
 use crate::context::Context;
+use crate::infra::background::watched;
 use crate::infra::dependency::{Call, CallError, Dependency, Failure, Retry};
 use crate::telemetry::Outcome;
 use crate::telemetry::metrics::Metrics;
@@ -210,7 +211,7 @@ impl Remote {
     }
 
     fn call(&self, operation: &'static str, collection: &'static str) -> Call {
-        Call { operation, collection, timeout: self.command_timeout, retry: Retry::Never }
+        Call { operation, collection, timeout: self.command_timeout, retry: Retry::IfUndone }
     }
 
     /// Sends a request's command, if the breaker lets it through.
@@ -242,6 +243,7 @@ impl Remote {
             self.warn(call.operation, &error);
             match outcome {
                 Outcome::Ok => Unanswered::Refused,
+                Outcome::Rejected => Unanswered::NotAsked,
                 _ => Unanswered::Failed,
             }
         })
@@ -404,7 +406,13 @@ impl Remote {
 /// Looks after `remote` for as long as somebody uses it.
 async fn watch(remote: Weak<Remote>, wake: Arc<Notify>) {
     while let Some(remote) = remote.upgrade() {
-        remote.look_after().await;
+        if !watched("cache", remote.look_after()).await {
+            // The result of its probe would be waited for without an end.
+            if remote.breaker.state() != BreakerState::Closed {
+                remote.breaker.probed(false, Instant::now());
+                remote.show_breaker();
+            }
+        }
         let pause = remote.pause();
         drop(remote);
         // Whichever ends first.

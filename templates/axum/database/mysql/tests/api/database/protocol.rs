@@ -22,8 +22,12 @@ pub const PASSING: &[Code] = &[
     1461, 1615, 1792, 1836, 1927, 1969, 3024, 3032, 3100, 3118, 3169, 4031,
 ];
 
-/// What a server says that takes no writes.
-pub const READ_ONLY: Code = 1290;
+/// What a server says that has hung up, or has forgotten what it was told before.
+pub const BROKEN: &[Code] = &[1053, 1243, 1927, 3169, 4031];
+
+/// What a server says that is of no use: it takes no writes, its disk is full, it lets
+/// nobody near the table, or has not got it.
+pub const OF_NO_USE: &[Code] = &[1054, 1114, 1142, 1146, 1290];
 
 /// What a server says that has undone a whole transaction.
 pub const UNDONE: &[Code] = &[1020, 1213, 1412, 3101];

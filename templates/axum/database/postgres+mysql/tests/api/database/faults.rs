@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use sqlx::ConnectOptions;
+use sqlx::{ConnectOptions, Executor};
+use tokio::time::sleep;
 
-use super::{SERVER, STRICT_TLS, TestDatabase};
+use super::{LOCK_MIGRATIONS, SERVER, STRICT_TLS, TestDatabase};
 use crate::app::{TestApp, causes, eventually};
 use crate::process::Process;
 use crate::{ITEMS, TABLE};
@@ -225,15 +226,6 @@ async fn a_request_that_finds_no_free_connection_does_not_wait_for_long() {
     assert_eq!(metrics.sum("db_client_connection_max", &[]), 1.0);
 }
 
-#[tokio::test]
-async fn replicas_that_migrate_at_the_same_time_take_turns() {
-    let database = TestDatabase::create().await;
-    let migrate = |_| Process::start("migrate", &database, &[]).end();
-    for end in join_all((0..4).map(migrate)).await {
-        assert_eq!(end.code, Some(0), "{}", end.errors);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_replicas_that_change_a_version_one_does_and_nothing_is_lost() {
     let apps = replicas().await;
@@ -285,6 +277,32 @@ async fn a_server_that_cannot_be_reached_is_named_when_the_time_is_over() {
         assert!(errors.contains("cannot reach") && errors.contains("DATABASE_URL"), "{errors}");
         assert!(errors.contains(&at) && errors.contains("500ms"), "{errors}");
     }
+}
+
+#[tokio::test]
+async fn a_migration_that_waits_ends_at_a_signal() {
+    let database = TestDatabase::create().await;
+    let end = Process::start("migrate", &database, &[]).end().await;
+    assert_eq!(end.code, Some(0), "{}", end.errors);
+    let mut other = database.connect().await;
+    other.execute(LOCK_MIGRATIONS).await.expect("the lock");
+    let process = Process::start("migrate", &database, &[]);
+    sleep(Duration::from_millis(300)).await;
+    process.terminate().await;
+    let end = process.end().await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.errors.contains("a signal ended it"), "{}", end.errors);
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_after_the_login_is_named_when_the_time_is_over() {
+    let database = Arc::new(TestDatabase::create().await);
+    let migrated = TestApp::on(Arc::clone(&database), &[]).await;
+    migrated.expect("the service starts").stop().await;
+    let mut silent = database.connect().await;
+    silent.execute(LOCK_MIGRATIONS).await.expect("the lock");
+    let error = error(&database, &[("DATABASE_START_TIMEOUT_MS", "1000")]).await;
+    assert!(error.contains("within 1s"), "{error}");
 }
 
 #[tokio::test]

@@ -25,8 +25,12 @@ pub const PASSING: &[Code] = &[
     "53200", "53300", "55006", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "58030",
 ];
 
-/// What a server says that takes no writes.
-pub const READ_ONLY: Code = "25006";
+/// What a server says that has hung up, or has forgotten what it was told before.
+pub const BROKEN: &[Code] = &["08006", "26000", "57P01", "57P05"];
+
+/// What a server says that is of no use: it takes no writes, its disk is full, it lets
+/// nobody near the table, or has not got it.
+pub const OF_NO_USE: &[Code] = &["25006", "42501", "42703", "42P01", "53100"];
 
 /// What a server says that has undone a whole transaction.
 pub const UNDONE: &[Code] = &["40001", "40P01"];
