@@ -31,24 +31,21 @@ impl FromStr for Version {
     }
 }
 
-/// Which version somebody wants to change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which version somebody means.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Whichever there is.
     Any,
-    /// This one, and no other.
-    Version(Version),
-    /// One that there has never been.
-    Unknown,
+    /// One of these; none of them, if there are none.
+    OneOf(Vec<Version>),
 }
 
 impl Expected {
-    /// Whether this is the version that was meant.
-    pub fn allows(self, version: Version) -> bool {
+    /// Whether this version is meant.
+    pub fn allows(&self, version: Version) -> bool {
         match self {
             Expected::Any => true,
-            Expected::Version(expected) => expected == version,
-            Expected::Unknown => false,
+            Expected::OneOf(versions) => versions.contains(&version),
         }
     }
 }
@@ -151,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_version_allows_nothing() {
+    fn a_version_is_meant_by_any_and_by_those_that_name_it() {
         assert!(Expected::Any.allows(Version(7)));
-        assert!(Expected::Version(Version(7)).allows(Version(7)));
-        assert!(!Expected::Version(Version(6)).allows(Version(7)));
-        assert!(!Expected::Unknown.allows(Version(7)));
+        assert!(Expected::OneOf(vec![Version(6), Version(7)]).allows(Version(7)));
+        assert!(!Expected::OneOf(vec![Version(6)]).allows(Version(7)));
+        assert!(!Expected::OneOf(Vec::new()).allows(Version(7)));
     }
 }

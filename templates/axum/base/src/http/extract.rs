@@ -122,15 +122,55 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<IfMatch, Problem> {
-        let Some(tag) = parts.headers.get(header::IF_MATCH) else {
-            let problem = Problem::new(StatusCode::PRECONDITION_REQUIRED);
-            return Err(problem.detail("send the `ETag` that you have seen as `If-Match`"));
-        };
-        Ok(IfMatch(match tag.to_str().unwrap_or_default() {
-            "*" => Expected::Any,
-            tag => version(tag).map_or(Expected::Unknown, Expected::Version),
-        }))
+        if let Some(expected) = tags(&parts.headers, &header::IF_MATCH, version) {
+            return Ok(IfMatch(expected));
+        }
+        let problem = Problem::new(StatusCode::PRECONDITION_REQUIRED);
+        Err(problem.detail("send the `ETag` that you have seen as `If-Match`"))
     }
+}
+
+/// `If-Match` where a client may do without.
+pub struct MaybeIfMatch(pub Expected);
+
+impl<S: Send + Sync> FromRequestParts<S> for MaybeIfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<MaybeIfMatch, Problem> {
+        let expected = tags(&parts.headers, &header::IF_MATCH, version);
+        Ok(MaybeIfMatch(expected.unwrap_or(Expected::Any)))
+    }
+}
+
+/// `If-None-Match`: which versions the client has already, if it says so.
+pub struct IfNoneMatch(pub Option<Expected>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<IfNoneMatch, Problem> {
+        // A weak tag is as good here: what it stands for reads the same.
+        let version = |tag: &str| version(tag.strip_prefix("W/").unwrap_or(tag));
+        Ok(IfNoneMatch(tags(&parts.headers, &header::IF_NONE_MATCH, version)))
+    }
+}
+
+/// The versions in a header's list of tags, if the header is there.
+fn tags(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    version: impl Fn(&str) -> Option<Version>,
+) -> Option<Expected> {
+    let mut versions = Vec::new();
+    for list in headers.get_all(name) {
+        for tag in list.to_str().unwrap_or_default().split(',').map(str::trim) {
+            if tag == "*" {
+                return Some(Expected::Any);
+            }
+            versions.extend(version(tag));
+        }
+    }
+    headers.contains_key(name).then_some(Expected::OneOf(versions))
 }
 
 /// What a tag says, if it is one that was given out.
