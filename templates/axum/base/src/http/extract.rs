@@ -14,7 +14,7 @@ use crate::domain::{Expected, IdempotencyKey, Version};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A body of JSON.
+/// A body that is an object of JSON.
 pub struct Json<T>(pub T);
 
 impl<S, T> FromRequest<S> for Json<T>
@@ -32,6 +32,11 @@ where
         // The stack has read it.
         let body = request.into_body().collect().await;
         let bytes = body.map_err(|_| Problem::new(StatusCode::BAD_REQUEST))?.to_bytes();
+        // serde takes a list for a struct, field by field.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            let detail = "must be an object".into();
+            return Err(Problem::fields(vec![FieldError { pointer: String::new(), detail }]));
+        }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(refuse)?;
         json.end().map_err(|error| malformed(&error))?;

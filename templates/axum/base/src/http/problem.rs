@@ -15,10 +15,68 @@ use crate::infra::Fault;
 /// How long a client that was refused should wait, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// What a client may want to tell apart without reading what is for people. A code
+/// stays what it is; new ones may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    /// The path, the query, a header or the body cannot be read.
+    Malformed,
+    /// There is no such route, or no such thing.
+    NotFound,
+    /// The route has no such method; `Allow` lists those that it has.
+    MethodNotAllowed,
+    /// The body came too slowly.
+    BodyTooSlow,
+    /// The email address is taken.
+    EmailTaken,
+    /// `If-Match` has not the current version.
+    Stale,
+    /// The body is too large.
+    BodyTooLarge,
+    /// The body is not `application/json`.
+    UnsupportedMediaType,
+    /// Fields of the body are missing, unknown or not valid; `errors` names them.
+    InvalidFields,
+    /// The `Idempotency-Key` was used for another request.
+    KeyReused,
+    /// `If-Match` is missing.
+    PreconditionRequired,
+    /// A bug.
+    Internal,
+    /// Too many requests or too large bodies at once.
+    Overloaded,
+    /// Something that the service depends on is down, busy or late.
+    Unavailable,
+    /// The request took too long. A write may take effect all the same.
+    Timeout,
+}
+
+impl ProblemCode {
+    /// What a status says by itself.
+    fn of(status: StatusCode) -> ProblemCode {
+        match status {
+            StatusCode::NOT_FOUND => ProblemCode::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => ProblemCode::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => ProblemCode::BodyTooSlow,
+            StatusCode::PRECONDITION_FAILED => ProblemCode::Stale,
+            StatusCode::PAYLOAD_TOO_LARGE => ProblemCode::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ProblemCode::UnsupportedMediaType,
+            StatusCode::UNPROCESSABLE_ENTITY => ProblemCode::InvalidFields,
+            StatusCode::PRECONDITION_REQUIRED => ProblemCode::PreconditionRequired,
+            StatusCode::SERVICE_UNAVAILABLE => ProblemCode::Unavailable,
+            StatusCode::GATEWAY_TIMEOUT => ProblemCode::Timeout,
+            status if status.is_client_error() => ProblemCode::Malformed,
+            _ => ProblemCode::Internal,
+        }
+    }
+}
+
 /// Why a request was not fulfilled.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
+    code: ProblemCode,
     detail: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
     error_type: Option<&'static str>,
@@ -28,9 +86,10 @@ pub struct Problem {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody<'a> {
-    /// The kind of problem; `about:blank` says no more than the status does.
+    /// Always `about:blank`: `code` says which problem it is.
     #[serde(rename = "type")]
     kind: &'static str,
+    code: ProblemCode,
     title: &'static str,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +112,14 @@ pub struct FieldError {
 impl Problem {
     /// A problem that `status` says all about.
     pub fn new(status: StatusCode) -> Problem {
-        Problem { status, detail: None, errors: Vec::new(), error_type: None }
+        let code = ProblemCode::of(status);
+        Problem { status, code, detail: None, errors: Vec::new(), error_type: None }
+    }
+
+    /// Says which problem it is, where the status does not.
+    pub fn code(mut self, code: ProblemCode) -> Problem {
+        self.code = code;
+        self
     }
 
     /// Says what is wrong, to the client.
@@ -85,6 +151,7 @@ impl Problem {
         let status = problem.status;
         let body = ProblemBody {
             kind: "about:blank",
+            code: problem.code,
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
             detail: problem.detail.as_deref(),

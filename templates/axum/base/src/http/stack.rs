@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use super::body::{Bodies, Room};
 use super::health::Health;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemCode};
 use crate::context::Context;
 use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
@@ -125,6 +125,7 @@ impl Stack {
         let Some(permit) = self.admit(request.uri().path()) else {
             self.0.metrics.request_shed("in_flight");
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE).because("shed");
+            let problem = problem.code(ProblemCode::Overloaded);
             return problem.detail("too many requests at once").into_response();
         };
         let reads_only = request.method().is_safe();

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::app::{PATIENCE, TestApp};
+use crate::contract;
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ impl Answer {
         let problem = self.json(status);
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(problem["type"], "about:blank");
+        assert!(problem["code"].as_str().is_some_and(|code| !code.is_empty()), "{problem}");
         assert_eq!(problem["status"], status);
         assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()), "{problem}");
         assert!(!self.header("x-request-id").is_empty());
@@ -68,14 +70,19 @@ impl TestApp {
         self.client.request(method, format!("http://{}{path}", self.addr))
     }
 
+    /// Sends a request. What comes back has to be in the description of the API.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
+        let request = request.build().expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let answer = async {
-            let response = request.send().await.expect("an answer");
+            let response = self.client.execute(request).await.expect("an answer");
             let status = response.status().as_u16();
             let headers = response.headers().clone();
             Answer { status, headers, body: response.text().await.expect("text") }
         };
-        timeout(PATIENCE, answer).await.expect("the service answers")
+        let answer = timeout(PATIENCE, answer).await.expect("the service answers");
+        contract::check(method.as_str(), &path, &answer);
+        answer
     }
 
     pub async fn get(&self, path: &str) -> Answer {
