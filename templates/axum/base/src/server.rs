@@ -206,6 +206,7 @@ struct Open {
     tasks: JoinSet<bool>,
     peers: HashMap<task::Id, Peer>,
     connections: Connections,
+    /// When the log was last told that there is no room.
     told: Option<Instant>,
 }
 

@@ -130,14 +130,13 @@ impl Dependency {
                 self.settle(Outcome::Ok, None);
                 return result;
             };
-            if is_first && error.allows(call.retry) && self.0.budget.spend() {
-                let backoff = Duration::from_millis(fastrand::u64(BACKOFF_MS));
-                if backoff < context.remaining() {
-                    is_first = false;
-                    self.0.metrics.dependency_retry(self.0.name);
-                    sleep(backoff).await;
-                    continue;
-                }
+            let backoff = Duration::from_millis(fastrand::u64(BACKOFF_MS));
+            let may_help = is_first && error.allows(call.retry) && backoff < context.remaining();
+            if may_help && self.0.budget.spend() {
+                is_first = false;
+                self.0.metrics.dependency_retry(self.0.name);
+                sleep(backoff).await;
+                continue;
             }
             self.settle(error.outcome(), Some(&error));
             return Err(error);

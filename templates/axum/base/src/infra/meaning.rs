@@ -24,6 +24,9 @@ pub enum Meaning {
     StatementTimeout,
     /// The connection ended, or is in no state to be used.
     Broken,
+    /// What a connection remembers of a statement is out of date, and so it is on the
+    /// others. The statement was not begun.
+    Outdated,
     /// The server is not, or not any more, one that takes writes.
     NotPrimary,
     /// The server lacks something, or does not let the service in. That can pass.
@@ -44,7 +47,9 @@ impl Meaning {
     pub fn verdict(self) -> Verdict {
         match self {
             Meaning::Broken | Meaning::Unknown => Verdict::Close,
-            Meaning::NotPrimary | Meaning::Unavailable | Meaning::Missing => Verdict::Replace,
+            Meaning::Outdated | Meaning::NotPrimary | Meaning::Unavailable | Meaning::Missing => {
+                Verdict::Replace
+            }
             _ => Verdict::Keep,
         }
     }
@@ -89,14 +94,16 @@ impl Failure for sqlx::Error {
         match self {
             sqlx::Error::Io(error) => !is_timeout(error),
             sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(error) => meaning(&**error) == Meaning::Broken,
+            sqlx::Error::Database(error) => {
+                matches!(meaning(&**error), Meaning::Broken | Meaning::Outdated)
+            }
             _ => false,
         }
     }
 
     fn is_undone(&self) -> bool {
         let sqlx::Error::Database(error) = self else { return false };
-        meaning(&**error) == Meaning::Conflict
+        matches!(meaning(&**error), Meaning::Conflict | Meaning::Outdated)
     }
 
     fn error_type(&self) -> &'static str {
@@ -109,7 +116,7 @@ impl Failure for sqlx::Error {
                 Meaning::Conflict => "conflict",
                 Meaning::LockTimeout => "lock_timeout",
                 Meaning::StatementTimeout => "statement_timeout",
-                Meaning::Broken => "connection",
+                Meaning::Broken | Meaning::Outdated => "connection",
                 Meaning::NotPrimary => "not_primary",
                 Meaning::Missing | Meaning::Misuse => "misuse",
                 Meaning::Unavailable | Meaning::Unknown => "database",

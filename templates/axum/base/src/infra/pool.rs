@@ -44,7 +44,8 @@ const SILENCE: Duration = Duration::from_millis(500);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// All connections are replaced at most once in this time, so that a server that
-/// stays as it is is not connected to over and over again.
+/// stays as it is is not connected to over and over again: a newer connection is kept
+/// although it is of no use.
 const REPLACE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How to make connections.
@@ -65,7 +66,7 @@ pub trait Connector: Send + Sync + 'static {
 }
 
 /// What becomes of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The statement was refused, and the connection is at rest.
     Keep,
@@ -114,6 +115,9 @@ struct Manager<C> {
     failed: Moment,
     /// What is older than this is not lent again.
     replaced: Moment,
+    /// When a connection last did not respond to a test. Those that lay idle at that
+    /// time are not tested one by one, but closed.
+    silent: Moment,
 }
 
 /// A connection, and what is known of it.
@@ -146,6 +150,7 @@ impl<C: Connector> Pool<C> {
             ages: limits.ages,
             failed: Moment::default(),
             replaced: Moment::default(),
+            silent: Moment::default(),
         };
         // The one used last is lent first, so that those beyond need fall idle.
         let connections = managed::Pool::builder(manager)
@@ -196,8 +201,10 @@ impl<C: Connector> Pool<C> {
             close(removed).await;
         }
         if self.connections.status().size < self.limits.min_connections {
-            let leases = (0..self.limits.min_connections).map(|_| self.lend());
-            for lease in join_all(leases).await.into_iter().flatten() {
+            // Those that are there are lent, too, and must soon be free for others.
+            let time = self.limits.acquire_timeout / 4;
+            let leases = (0..self.limits.min_connections).map(|_| timeout(time, self.lend()));
+            for lease in join_all(leases).await.into_iter().flatten().flatten() {
                 // Whatever needs one next learns what is wrong.
                 let _ = lease.end(Ok(()));
             }
@@ -260,8 +267,14 @@ impl<C: Connector> managed::Manager for Manager<C> {
             return Err(RecycleError::message("it is old"));
         }
         if self.failed.is_since(held.idle_since) || held.idle_since.elapsed() >= UNTESTED {
-            let ping = timeout(self.test_timeout, held.connection.ping()).await;
-            ping.map_err(|_| RecycleError::message("it does not respond"))??;
+            if self.silent.is_since(held.idle_since) {
+                return Err(RecycleError::message("another one did not respond"));
+            }
+            let Ok(ping) = timeout(self.test_timeout, held.connection.ping()).await else {
+                self.silent.note(Duration::ZERO);
+                return Err(RecycleError::message("it does not respond"));
+            };
+            ping?;
             held.idle_since = Instant::now();
         }
         Ok(())
@@ -283,24 +296,43 @@ impl<C: Connector> Lease<C> {
     /// # Errors
     ///
     /// Those of the result.
-    pub fn end<T>(self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-        self.end_with(result.as_ref().err().map_or(Verdict::Keep, verdict));
+    pub fn end<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        let verdict = result.as_ref().err().map_or(Verdict::Keep, verdict);
+        if !self.is_kept(verdict) {
+            self.close(verdict);
+        } else if let Some(mut object) = self.connection.take() {
+            object.idle_since = Instant::now();
+        }
         result
     }
 
-    fn end_with(mut self, verdict: Verdict) {
-        let Some(mut object) = self.connection.take() else { return };
-        let manager = Object::pool(&object);
-        match (verdict, &manager) {
-            (Verdict::Keep, _) => {
-                object.idle_since = Instant::now();
-                return;
+    /// Whether the connection is lent again. One that is of no use is, if it was made
+    /// after all were replaced, and another one would be made too soon.
+    fn is_kept(&self, verdict: Verdict) -> bool {
+        match (verdict, self.manager()) {
+            (Verdict::Keep, _) => true,
+            (Verdict::Replace, Some(pool)) => {
+                pool.manager().replaced.note(REPLACE_PAUSE);
+                let made = self.connection.as_ref().map(|object| object.made);
+                made.is_some_and(|made| !pool.manager().replaced.is_since(made))
             }
-            (Verdict::Close, Some(pool)) => pool.manager().failed.note(Duration::ZERO),
-            (Verdict::Replace, Some(pool)) => pool.manager().replaced.note(REPLACE_PAUSE),
-            (_, None) => {}
+            _ => false,
         }
-        drop(Object::take(object));
+    }
+
+    /// Closes the connection, whatever became of it.
+    fn close(mut self, verdict: Verdict) {
+        if let Some(pool) = self.manager() {
+            match verdict {
+                Verdict::Replace => pool.manager().replaced.note(REPLACE_PAUSE),
+                _ => pool.manager().failed.note(Duration::ZERO),
+            }
+        }
+        self.connection.take().map(Object::take);
+    }
+
+    fn manager(&self) -> Option<managed::Pool<Manager<C>>> {
+        self.connection.as_ref().and_then(Object::pool)
     }
 }
 
@@ -342,8 +374,9 @@ impl<C: Connector> Transaction<C> {
     pub async fn begin(mut lease: Lease<C>) -> Result<Transaction<C>, sqlx::Error> {
         match C::execute(&mut lease, C::BEGIN).await {
             Ok(()) => Ok(Transaction(lease)),
-            // Where the server has refused it, nothing was begun.
-            Err(error) => lease.end(Err(error)),
+            // Where the server has plainly refused it, nothing was begun.
+            Err(error) if verdict(&error) == Verdict::Keep => lease.end(Err(error)),
+            Err(error) => Err(close_after(lease, error)),
         }
     }
 
@@ -363,8 +396,8 @@ impl<C: Connector> Transaction<C> {
                 Err(error) => error,
             },
             Err(error) => {
-                let at_rest = verdict(&error) == Verdict::Keep;
-                if at_rest && C::execute(&mut lease, "ROLLBACK").await.is_ok() {
+                let is_there = verdict(&error) != Verdict::Close;
+                if is_there && C::execute(&mut lease, "ROLLBACK").await.is_ok() {
                     return lease.end(Err(error));
                 }
                 error
@@ -391,7 +424,7 @@ impl<C: Connector> DerefMut for Transaction<C> {
 /// A transaction that did not begin or end as it should leaves no connection that
 /// could be used.
 fn close_after<C: Connector>(lease: Lease<C>, error: sqlx::Error) -> sqlx::Error {
-    lease.end_with(verdict(&error).max(Verdict::Close));
+    lease.close(verdict(&error));
     error
 }
 

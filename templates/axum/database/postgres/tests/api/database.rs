@@ -4,6 +4,7 @@
 
 mod faults;
 mod index;
+mod plans;
 mod pooler;
 mod protocol;
 mod proxy;

@@ -19,7 +19,7 @@ pub type Code = u16;
 /// States that pass: they are not the client's fault, nor the service's.
 pub const PASSING: &[Code] = &[
     1021, 1040, 1044, 1045, 1047, 1049, 1053, 1114, 1129, 1180, 1203, 1205, 1206, 1226, 1290, 1317,
-    1461, 1615, 1792, 1836, 1927, 1969, 3024, 3032, 3100, 3118, 3169, 4031,
+    1461, 1615, 1637, 1792, 1836, 1874, 1881, 1927, 1969, 3024, 3032, 3100, 3118, 3168, 3169, 4031,
 ];
 
 /// What a server says that has hung up, or has forgotten what it was told before.
