@@ -65,6 +65,7 @@ mod tests {
         assert_eq!(fit(&broken("a".repeat(89))).trim_end().len(), 100);
         assert_eq!(fit(&broken("a".repeat(90))).lines().count(), 3);
     }
+
     #[test]
     fn an_import_of_98_columns_still_fits() {
         let broken = |name: String| format!("use {name}::{{\n    A, B,\n}};\n");

@@ -65,14 +65,16 @@ fn trials() -> Vec<Trial> {
             None => trials.extend(ignored(subject.trials(&name, &[&promises]))),
         }
     }
-    for options in combinations::all(&preset.choices) {
-        let name = combinations::name(&options);
-        if soak::COMBINATIONS.contains(&name.as_str()) {
-            let subject = Subject::of(&preset, &options);
-            trials.extend(ignored(
-                subject.trials(&format!("soak::{name}"), &[soak::ALL]),
-            ));
-        }
+    let combinations = combinations::all(&preset.choices);
+    for soaked in soak::COMBINATIONS {
+        let options = combinations
+            .iter()
+            .find(|options| combinations::name(options) == *soaked);
+        let options = options.unwrap_or_else(|| panic!("there is no combination `{soaked}`"));
+        let subject = Subject::of(&preset, options);
+        trials.extend(ignored(
+            subject.trials(&format!("soak::{soaked}"), &[soak::ALL]),
+        ));
     }
     for (cache, checks) in [
         ("memory", [scrape::ALL, scrape::RULES].concat()),

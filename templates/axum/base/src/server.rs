@@ -41,7 +41,8 @@ pub const MAX_BUFFER: usize = MAX_HEAD;
 /// there is no room for another one.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a connection that came just before the end may take to begin its request.
+/// How long a connection that looks idle is kept when the server stops: a request may
+/// be on its way.
 const LAST_REQUEST: Duration = Duration::from_millis(100);
 
 /// How often the log tells that there is no room.
@@ -156,11 +157,7 @@ impl Server {
         let room = open.connections.max().saturating_sub(open.peers.len());
         for (stream, addr) in backlog(listener, room).unwrap_or_default() {
             let peer = Peer::new(addr);
-            let served = serve.clone();
-            open.spawn(peer.clone(), async move {
-                let _ = timeout(LAST_REQUEST, stream.readable()).await;
-                served(stream, peer).await
-            });
+            open.spawn(peer.clone(), serve(stream, peer));
         }
 
         let drained = async {
@@ -290,10 +287,13 @@ fn serve(
             // learns that it was the last, or that it is in the way.
             biased;
             served = connection.as_mut() => served,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+            () = stop.cancelled() => match timeout(LAST_REQUEST, connection.as_mut()).await {
+                Ok(served) => served,
+                Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            },
             () = peer.dismissed() => return true,
         };
         if let Err(error) = served {

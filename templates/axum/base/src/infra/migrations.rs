@@ -45,14 +45,15 @@ pub fn migration(version: i64, name: &str, sql: SqlStr) -> Migration {
     Migration::new(version, description.into(), kind, sql, no_transaction)
 }
 
-/// Whether all migrations of this build are listed, however they ended. Then there
-/// is none to apply, and sqlx is not to be asked to: it would refuse to because of
-/// one of another version that is not finished.
-pub async fn are_listed(connection: &mut impl Migrate) -> bool {
-    let Ok(applied) = connection.list_applied_migrations(APPLIED).await else { return false };
-    let is_listed =
-        |known: &Migration| applied.iter().any(|applied| applied.version == known.version);
-    migrator().iter().filter(|known| known.migration_type.is_up_migration()).all(is_listed)
+/// The versions of this build that are not listed, however others ended. Where there
+/// is none, none is to be applied, and sqlx is not to be asked to: it would refuse to
+/// because of one of another version that is not finished.
+pub async fn missing(connection: &mut impl Migrate) -> Vec<i64> {
+    let applied = connection.list_applied_migrations(APPLIED).await.unwrap_or_default();
+    let is_listed = |version| applied.iter().any(|applied| applied.version == version);
+    let migrator = migrator();
+    let up = migrator.iter().filter(|known| known.migration_type.is_up_migration());
+    up.map(|known| known.version).filter(|version| !is_listed(*version)).collect()
 }
 
 /// Whether all migrations of this build have been applied as they are.

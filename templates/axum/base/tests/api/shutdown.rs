@@ -147,18 +147,20 @@ async fn a_client_that_does_not_read_does_not_keep_the_service_from_its_end() {
 }
 
 #[tokio::test]
-async fn clients_that_have_connected_before_the_end_are_served() {
+async fn requests_that_are_on_their_way_when_it_stops_are_served() {
     let mut app = TestApp::start().await;
-    // The service sees nothing of them before it is told to stop.
-    let clients = (0..20).map(|_| {
-        let mut client = std::net::TcpStream::connect(app.addr).expect("it listens");
+    let connect = || std::net::TcpStream::connect(app.addr).expect("it listens");
+    let accepted: Vec<_> = (0..10).map(|_| connect()).collect();
+    app.until_metric("http_server_open_connections", &[], 10.0).await;
+    // The service sees nothing of these before it is told to stop.
+    let in_the_backlog = (0..10).map(|_| connect());
+    let mut clients: Vec<_> = accepted.into_iter().chain(in_the_backlog).collect();
+    for client in &mut clients {
         client.write_all(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").expect("it is there");
-        client
-    });
-    let clients: Vec<_> = clients.collect();
+    }
     app.interrupt();
     app.stopped().await;
-    for mut client in clients {
+    for client in &mut clients {
         let mut answer = String::new();
         client.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::{ConnectOptions, Executor};
-use tokio::time::sleep;
 
-use super::{LOCK_MIGRATIONS, SERVER, STRICT_TLS, TestDatabase};
+use super::{CONNECTIONS, LOCK_MIGRATIONS, SERVER, STRICT_TLS, TestDatabase};
 use crate::app::{TestApp, causes, eventually};
 use crate::process::Process;
 use crate::{ITEMS, TABLE};
@@ -281,17 +280,21 @@ async fn a_server_that_cannot_be_reached_is_named_when_the_time_is_over() {
 
 #[tokio::test]
 async fn a_migration_that_waits_ends_at_a_signal() {
-    let database = TestDatabase::create().await;
-    let end = Process::start("migrate", &database, &[]).end().await;
-    assert_eq!(end.code, Some(0), "{}", end.errors);
-    let mut other = database.connect().await;
-    other.execute(LOCK_MIGRATIONS).await.expect("the lock");
-    let process = Process::start("migrate", &database, &[]);
-    sleep(Duration::from_millis(300)).await;
-    process.terminate().await;
-    let end = process.end().await;
-    assert_eq!(end.code, Some(1));
-    assert!(end.errors.contains("a signal ended it"), "{}", end.errors);
+    for command in ["migrate", "serve"] {
+        let database = TestDatabase::create().await;
+        let end = Process::start("migrate", &database, &[]).end().await;
+        assert_eq!(end.code, Some(0), "{}", end.errors);
+        let mut other = database.connect().await;
+        other.execute(LOCK_MIGRATIONS).await.expect("the lock");
+        let process = Process::start(command, &database, &[]);
+        // Its own connection, and that of the lock.
+        let connected = async || (database.texts(CONNECTIONS).await.len() >= 2).then_some(());
+        eventually("it is connected", connected).await;
+        process.terminate().await;
+        let end = process.end().await;
+        assert_eq!(end.code, Some(1), "{command}");
+        assert!(end.errors.contains("a signal ended it"), "{command}: {}", end.errors);
+    }
 }
 
 #[tokio::test]

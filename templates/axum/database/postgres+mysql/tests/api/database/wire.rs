@@ -21,6 +21,15 @@ pub enum From {
     Server,
 }
 
+/// Which message of a side is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one after so many.
+    After(usize),
+    /// The next one that holds this text.
+    With(&'static str),
+}
+
 /// What becomes of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -42,8 +51,8 @@ pub struct Wire {
     running: JoinHandle<()>,
 }
 
-/// The fault, and after how many messages of which side it comes.
-type Armed = Arc<Mutex<Option<(From, usize, Fault)>>>;
+/// The fault, and the message that has it.
+type Armed = Arc<Mutex<Option<(From, Which, Fault)>>>;
 
 impl Wire {
     /// In front of `server`, a host and a port.
@@ -61,9 +70,9 @@ impl Wire {
         self.connections.load(Relaxed)
     }
 
-    /// The next `messages` of this side pass; the one after them has this fault.
-    pub async fn arm(&self, from: From, messages: usize, fault: Fault) {
-        *self.armed.lock().await = Some((from, messages, fault));
+    /// One message of this side has this fault; all before it pass.
+    pub async fn arm(&self, from: From, which: Which, fault: Fault) {
+        *self.armed.lock().await = Some((from, which, fault));
     }
 
     /// All passes from now on; tells whether the fault has come.
@@ -116,7 +125,7 @@ async fn pass(
     let mut is_first = true;
     while let Ok(mut message) = read(side, is_first, &mut from).await {
         is_first = false;
-        let fault = due(side, armed).await;
+        let fault = due(side, &message, armed).await;
         if let Some(Fault::Delay(time)) = fault {
             sleep(time).await;
         }
@@ -150,18 +159,24 @@ pub async fn read(
     Ok(message)
 }
 
-/// The fault of the next message of this side.
-async fn due(side: From, armed: &Armed) -> Option<Fault> {
+/// The fault of this message, if it is the one that is meant.
+async fn due(side: From, message: &[u8], armed: &Armed) -> Option<Fault> {
     let mut armed = armed.lock().await;
-    let (from, messages, fault) = armed.as_mut()?;
+    let (from, which, fault) = armed.as_mut()?;
     if *from != side {
         return None;
     }
-    let Some(left) = messages.checked_sub(1) else {
-        let fault = *fault;
-        *armed = None;
-        return Some(fault);
+    let is_meant = match which {
+        Which::After(0) => true,
+        Which::After(messages) => {
+            *messages -= 1;
+            false
+        }
+        Which::With(text) => message.windows(text.len()).any(|part| part == text.as_bytes()),
     };
-    *messages = left;
-    None
+    let fault = *fault;
+    is_meant.then(|| {
+        *armed = None;
+        fault
+    })
 }
