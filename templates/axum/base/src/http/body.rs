@@ -12,7 +12,7 @@ use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::problem::{Problem, ProblemCode};
+use super::problem::Problem;
 
 /// What a body may take without a share of what all have together, in bytes: larger
 /// ones can keep each other out, and most are not larger.
@@ -100,9 +100,7 @@ impl Bodies {
         let missing = bytes.saturating_sub(SHARE as usize + held);
         let missing = u32::try_from(missing).expect("it is within the limit of a body");
         let Ok(more) = Arc::clone(&self.room).try_acquire_many_owned(missing) else {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE).because("shed");
-            let problem = problem.code(ProblemCode::Overloaded);
-            return Err(problem.detail("too many large bodies at once"));
+            return Err(Problem::overloaded("too many large bodies at once"));
         };
         match room {
             Some(room) => room.merge(more),

@@ -140,6 +140,12 @@ impl Problem {
         Problem { errors, ..problem.detail("the body is not valid") }
     }
 
+    /// A request that is refused so that others can be served.
+    pub fn overloaded(detail: &'static str) -> Problem {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE).because("shed");
+        problem.code(ProblemCode::Overloaded).detail(detail)
+    }
+
     /// What the metrics call it, if it is the service's own failure.
     pub fn error_type(&self) -> Option<&'static str> {
         self.error_type

@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use super::body::{Bodies, Room};
 use super::health::Health;
-use super::problem::{Problem, ProblemCode};
+use super::problem::Problem;
 use crate::context::Context;
 use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
@@ -92,9 +92,8 @@ impl Stack {
         if !has_body || request.extensions().get::<MatchedPath>().is_none() {
             return Ok((request, None));
         }
-        let peer = request.extensions().get::<Peer>().cloned();
         let (parts, body) = request.into_parts();
-        let waiting = peer.map(|peer| peer.wait(Awaited::Request));
+        let waiting = parts.extensions.get::<Peer>().map(|peer| peer.wait(Awaited::Request));
         let received = self.0.bodies.receive(body).await;
         drop(waiting);
         let received = received.inspect_err(|problem| {
@@ -124,9 +123,7 @@ impl Stack {
         request.extensions_mut().insert(context.clone());
         let Some(permit) = self.admit(request.uri().path()) else {
             self.0.metrics.request_shed("in_flight");
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE).because("shed");
-            let problem = problem.code(ProblemCode::Overloaded);
-            return problem.detail("too many requests at once").into_response();
+            return Problem::overloaded("too many requests at once").into_response();
         };
         let reads_only = request.method().is_safe();
         let handler = async move {
