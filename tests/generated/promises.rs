@@ -438,7 +438,7 @@ fn check_open_metrics(scrape: &str) {
 
 /// Asks until there is an answer: some things are true only a moment after the request that makes them so.
 #[track_caller]
-fn retry<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn retry<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         if let Some(answer) = ask() {

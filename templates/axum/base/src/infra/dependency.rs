@@ -134,9 +134,11 @@ impl Dependency {
             let may_help = is_first && error.allows(call.retry) && backoff < context.remaining();
             if may_help && self.0.budget.spend() {
                 is_first = false;
-                self.0.metrics.dependency_retry(self.0.name);
                 sleep(backoff).await;
-                continue;
+                if !context.remaining().is_zero() {
+                    self.0.metrics.dependency_retry(self.0.name);
+                    continue;
+                }
             }
             self.settle(error.outcome(), Some(&error));
             return Err(error);

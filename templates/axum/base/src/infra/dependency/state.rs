@@ -35,16 +35,26 @@ impl State {
     /// Counts a call. If that changes the state, returns the calls that did.
     pub fn count(&mut self, failed: bool, now: Instant) -> Option<Recent> {
         self.window.count(failed, now);
-        if self.up != failed {
+        let changes = match (self.up, failed) {
+            (true, true) => State::is_too_bad,
+            (false, false) => State::is_good,
+            // It stays as it is, and nothing needs to be added up.
+            (true, false) | (false, true) => return None,
+        };
+        let recent = self.window.recent(now);
+        if !changes(&recent) {
             return None;
         }
-        let recent = self.window.recent(now);
-        let changes = match self.up {
-            true => recent.failed >= CALLS_AT_LEAST && recent.failed * 5 >= recent.calls * 2,
-            false => recent.calls >= CALLS_AT_LEAST && recent.failed * 10 < recent.calls,
-        };
-        self.up ^= changes;
-        changes.then_some(recent)
+        self.up = !self.up;
+        Some(recent)
+    }
+
+    fn is_too_bad(recent: &Recent) -> bool {
+        recent.failed >= CALLS_AT_LEAST && recent.failed * 5 >= recent.calls * 2
+    }
+
+    fn is_good(recent: &Recent) -> bool {
+        recent.calls >= CALLS_AT_LEAST && recent.failed * 10 < recent.calls
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -15,6 +15,8 @@ pub struct Flights<K, T>(Mutex<HashMap<K, Arc<Flight<T>>>>);
 struct Flight<T> {
     landed: OnceCell<T>,
     overtaken: AtomicBool,
+    /// How many wait. It changes only while the map is locked.
+    seats: AtomicUsize,
 }
 
 /// A place among those that wait for one result.
@@ -38,8 +40,13 @@ impl<K: Eq + Hash, T> Flights<K, T> {
     {
         let mut flights = self.lock();
         let flight = flights.entry(key.clone()).or_insert_with(|| {
-            Arc::new(Flight { landed: OnceCell::new(), overtaken: AtomicBool::new(false) })
+            Arc::new(Flight {
+                landed: OnceCell::new(),
+                overtaken: AtomicBool::new(false),
+                seats: AtomicUsize::new(0),
+            })
         });
+        flight.seats.fetch_add(1, SeqCst);
         Seat { flights: self, key: key.clone(), flight: Arc::clone(flight) }
     }
 
@@ -78,8 +85,7 @@ impl<K: Eq + Hash, T> Seat<'_, K, T> {
 impl<K: Eq + Hash, T> Drop for Seat<'_, K, T> {
     fn drop(&mut self) {
         let mut flights = self.flights.lock();
-        // The map's and our own.
-        let is_last = Arc::strong_count(&self.flight) <= 2;
+        let is_last = self.flight.seats.fetch_sub(1, SeqCst) == 1;
         if self.flight.landed.initialized() || is_last {
             // There may be another one by now.
             let is_ours = |flight: &Arc<Flight<T>>| Arc::ptr_eq(flight, &self.flight);

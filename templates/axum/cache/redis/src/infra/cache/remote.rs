@@ -196,7 +196,9 @@ impl Remote {
         let deliver = async {
             // On a new connection: the one that there is may be the reason.
             self.connect().await;
-            while self.breaker.state() == BreakerState::Closed && self.removals().are_pending() {
+            while self.breaker.state() == BreakerState::Closed
+                && self.removals().are_due(Instant::now())
+            {
                 self.look_after().await;
             }
         };
@@ -338,7 +340,7 @@ impl Remote {
     fn pause(&self) -> Duration {
         match self.breaker.until_probe(Instant::now()) {
             Some(wait) => wait,
-            None if self.removals().are_pending() => Duration::ZERO,
+            None if self.removals().are_due(Instant::now()) => Duration::ZERO,
             None => CHECK_INTERVAL,
         }
     }
@@ -384,7 +386,8 @@ impl Remote {
     }
 
     /// Removes some of what is still to be removed, and what there never is: a
-    /// command for each, since a cluster refuses one for several keys.
+    /// command for each, since a cluster refuses one for several keys. Only the last
+    /// tells whether the connection can be used: a server may refuse one key alone.
     async fn remove_pending(&self, mut connection: MultiplexedConnection) -> RedisResult<()> {
         let batch = self.removals().batch(Instant::now());
         let mut pipeline = redis::pipe();
@@ -393,13 +396,18 @@ impl Remote {
             pipeline.del(entry);
         }
         let results: Vec<RedisResult<()>> = pipeline.query_async(&mut connection).await?;
-        let mut removals = self.removals();
-        for ((entry, expires), result) in batch.iter().zip(results.iter().skip(1)) {
-            if result.is_ok() {
-                removals.confirm(entry, *expires);
+        let mut results = results.into_iter();
+        let usable = results.next().unwrap_or(Ok(()));
+        for ((entry, expires), result) in batch.iter().zip(results) {
+            match result {
+                Ok(()) => self.removals().confirm(entry, *expires),
+                Err(error) => {
+                    self.removals().refuse(entry, Instant::now());
+                    self.warn("DEL", &CallError::Failed(error));
+                }
             }
         }
-        results.into_iter().collect()
+        usable
     }
 }
 

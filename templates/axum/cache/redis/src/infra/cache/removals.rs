@@ -12,18 +12,30 @@ const AT_MOST: usize = 10_000;
 /// How many are removed at once.
 const BATCH: usize = 1_000;
 
+/// How long a removal waits that the server refused, so that it keeps none of the
+/// others from being asked for.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// Removals that the server has not confirmed.
 pub struct Removals {
     /// How long an entry lasts. One that should be gone is, after that.
     lifetime: Duration,
-    /// The entries, and when they expire by themselves.
-    pending: HashMap<String, Instant>,
+    pending: HashMap<String, Pending>,
     /// Entries that may yet be stored, and until when they may be there. To remove
     /// them is no help: what was sent on another connection may arrive after that.
     doubtful: HashMap<String, Instant>,
     /// How many could not be remembered, and when the last one of them expires.
     /// Until then it may be any entry.
     forgotten: Option<(usize, Instant)>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+struct Pending {
+    /// When the entry expires by itself.
+    expires: Instant,
+    /// When to ask for it.
+    due: Instant,
 }
 
 impl Removals {
@@ -35,7 +47,7 @@ impl Removals {
     pub fn add(&mut self, entry: String, now: Instant) {
         let expires = now + self.lifetime;
         if self.pending.len() < AT_MOST || self.pending.contains_key(&entry) {
-            self.pending.insert(entry, expires);
+            self.pending.insert(entry, Pending { expires, due: now });
         } else {
             self.forgotten = Some((self.forgotten(now) + 1, expires));
         }
@@ -59,24 +71,36 @@ impl Removals {
         self.pending.contains_key(entry) || is_doubtful || self.forgotten(now) > 0
     }
 
-    /// Some of those that there are.
+    /// Some of those that are due.
     pub fn batch(&mut self, now: Instant) -> Vec<(String, Instant)> {
-        self.pending.retain(|_, expires| now < *expires);
-        let batch = self.pending.iter().take(BATCH);
-        batch.map(|(entry, expires)| (entry.clone(), *expires)).collect()
+        self.pending.retain(|_, removal| now < removal.expires);
+        let due = self.pending.iter().filter(|(_, removal)| removal.due <= now);
+        due.take(BATCH).map(|(entry, removal)| (entry.clone(), removal.expires)).collect()
     }
 
     /// One of a batch was removed. If it has been added again since, it is to be
     /// removed again.
     pub fn confirm(&mut self, entry: &str, expires: Instant) {
-        if self.pending.get(entry) == Some(&expires) {
+        if self.pending.get(entry).is_some_and(|removal| removal.expires == expires) {
             self.pending.remove(entry);
+        }
+    }
+
+    /// The server did not remove one of a batch. It is due again later.
+    pub fn refuse(&mut self, entry: &str, now: Instant) {
+        if let Some(removal) = self.pending.get_mut(entry) {
+            removal.due = now + AGAIN_AFTER;
         }
     }
 
     /// Whether there is something to be removed.
     pub fn are_pending(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// Whether some of it is to be asked for now.
+    pub fn are_due(&self, now: Instant) -> bool {
+        self.pending.values().any(|removal| removal.due <= now)
     }
 
     /// How many entries are out of date if this ends now.
@@ -129,6 +153,22 @@ mod tests {
         removals.add("one".to_owned(), now);
         assert_eq!(removals.batch(now + LIFETIME), []);
         assert!(!removals.are_pending());
+    }
+
+    #[test]
+    fn what_the_server_refuses_to_remove_holds_up_no_other() {
+        let (mut removals, now) = removals();
+        for n in 0..BATCH + 1 {
+            removals.add(n.to_string(), now);
+        }
+        for (entry, _) in removals.batch(now) {
+            removals.refuse(&entry, now);
+        }
+        let other = removals.batch(now);
+        assert_eq!(other.len(), 1);
+        removals.confirm(&other[0].0, other[0].1);
+        assert!(removals.are_pending() && !removals.are_due(now));
+        assert_eq!(removals.batch(now + AGAIN_AFTER).len(), BATCH);
     }
 
     #[test]
