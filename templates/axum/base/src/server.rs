@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::head::HeadTimer;
 use self::peer::{Peer, Writer};
+use crate::telemetry::REQUEST_TARGET;
 
 /// The longest head of a request, in bytes; hyper answers a longer one with 431.
 pub const MAX_HEAD: usize = 16 * 1024;
@@ -67,6 +68,18 @@ struct Counts {
     max: usize,
     open: AtomicUsize,
     dismissed: AtomicU64,
+    unreadable: AtomicU64,
+}
+
+/// Why a connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// One of the two had no more to say, or was too slow, or is gone.
+    Closed,
+    /// It made room for another one.
+    Dismissed,
+    /// What came was no request, or one with too long a head.
+    Unreadable,
 }
 
 /// How long the peer of a connection may take.
@@ -178,8 +191,9 @@ impl Server {
 
 impl Connections {
     fn new(max: usize) -> Connections {
-        let (open, dismissed) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Connections(Arc::new(Counts { max, open, dismissed }))
+        let (open, dismissed, unreadable) =
+            (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Connections(Arc::new(Counts { max, open, dismissed, unreadable }))
     }
 
     /// How many there may be at once.
@@ -196,11 +210,17 @@ impl Connections {
     pub fn dismissed(&self) -> u64 {
         self.0.dismissed.load(Relaxed)
     }
+
+    /// How many have sent what is no request, or one with too long a head, since the
+    /// start. hyper answers these, with a 400, 414 or 431 without a body.
+    pub fn unreadable(&self) -> u64 {
+        self.0.unreadable.load(Relaxed)
+    }
 }
 
 /// The connections that are open.
 struct Open {
-    tasks: JoinSet<bool>,
+    tasks: JoinSet<End>,
     peers: HashMap<task::Id, Peer>,
     connections: Connections,
     /// When the log was last told that there is no room.
@@ -208,7 +228,7 @@ struct Open {
 }
 
 impl Open {
-    fn spawn(&mut self, peer: Peer, serve: impl Future<Output = bool> + Send + 'static) {
+    fn spawn(&mut self, peer: Peer, serve: impl Future<Output = End> + Send + 'static) {
         let task = self.tasks.spawn(serve).id();
         self.peers.insert(task, peer);
         self.connections.0.open.store(self.peers.len(), Relaxed);
@@ -217,8 +237,10 @@ impl Open {
     /// Waits until one ends, for ever if there is none.
     async fn one_ends(&mut self) {
         let task = match self.tasks.join_next_with_id().await {
-            Some(Ok((task, made_room))) => {
-                self.connections.0.dismissed.fetch_add(u64::from(made_room), Relaxed);
+            Some(Ok((task, end))) => {
+                let Counts { dismissed, unreadable, .. } = &*self.connections.0;
+                dismissed.fetch_add(u64::from(end == End::Dismissed), Relaxed);
+                unreadable.fetch_add(u64::from(end == End::Unreadable), Relaxed);
                 task
             }
             Some(Err(error)) => error.id(),
@@ -248,15 +270,14 @@ impl Open {
     }
 }
 
-/// Serves one connection, from its first byte to its last. Returns whether it made
-/// room for another one.
+/// Serves one connection, from its first byte to its last.
 fn serve(
     stream: TcpStream,
     peer: Peer,
     timeouts: Timeouts,
     router: Router,
     stop: CancellationToken,
-) -> impl Future<Output = bool> + use<> {
+) -> impl Future<Output = End> + use<> {
     // Small answers must not wait for a full packet. Not being able to say
     // so makes them slower, no more.
     let _ = stream.set_nodelay(true);
@@ -294,12 +315,18 @@ fn serve(
                     connection.await
                 }
             },
-            () = peer.dismissed() => return true,
+            () = peer.dismissed() => return End::Dismissed,
         };
-        if let Err(error) = served {
-            tracing::debug!(%error, "a connection ended early");
+        match served {
+            Err(error) if error.is_parse() => {
+                let client = peer.addr().ip();
+                tracing::info!(target: REQUEST_TARGET, %client, %error, "an unreadable request");
+                return End::Unreadable;
+            }
+            Err(error) => tracing::debug!(%error, "a connection ended early"),
+            Ok(()) => {}
         }
-        false
+        End::Closed
     }
 }
 

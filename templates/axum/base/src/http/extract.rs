@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
-use super::problem::{FieldError, Problem};
+use super::problem::{FieldError, Problem, ProblemCode};
 use crate::context::Context;
 use crate::domain::{Expected, IdempotencyKey, Version};
 
@@ -29,13 +29,17 @@ where
             let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE);
             return Err(problem.detail("the body must be `application/json`"));
         }
+        if is_encoded(request.headers()) {
+            let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            let problem = problem.code(ProblemCode::UnsupportedContentEncoding);
+            return Err(problem.detail("the body must come as it is, without an encoding"));
+        }
         // The stack has read it.
         let body = request.into_body().collect().await;
         let bytes = body.map_err(|_| Problem::new(StatusCode::BAD_REQUEST))?.to_bytes();
         // serde takes a list for a struct, field by field.
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-            let detail = "must be an object".into();
-            return Err(Problem::fields(vec![FieldError { pointer: String::new(), detail }]));
+            return Err(Problem::fields([FieldError::new("", "must be an object")]));
         }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(refuse)?;
@@ -52,6 +56,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// JSON that is none is malformed; JSON that does not fit has fields to blame.
 fn refuse(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
     if !error.inner().is_data() {
@@ -62,10 +71,14 @@ fn refuse(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
         pointer.push('/');
         pointer.push_str(&segment.to_string().replace('~', "~0").replace('/', "~1"));
     }
-    let reason = error.inner().to_string();
-    // It ends with a position, which the pointer says better.
-    let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
-    Problem::fields(vec![FieldError { pointer, detail: reason.into() }])
+    let detail = reason(error.inner()).into();
+    Problem::fields([FieldError { pointer, detail }])
+}
+
+/// What is wrong with a value. The error ends with a position, which a pointer says
+/// better.
+pub fn reason(error: &serde_json::Error) -> String {
+    error.to_string().split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {

@@ -15,6 +15,10 @@ use crate::infra::Fault;
 /// How long a client that was refused should wait, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// What bodies may be encoded as: nothing is unpacked, since what is small may become
+/// very large.
+const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("identity");
+
 /// What a client may want to tell apart without reading what is for people. A code
 /// stays what it is; new ones may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -36,6 +40,8 @@ pub enum ProblemCode {
     BodyTooLarge,
     /// The body is not `application/json`.
     UnsupportedMediaType,
+    /// The body has a `Content-Encoding`; `Accept-Encoding` lists what it may have.
+    UnsupportedContentEncoding,
     /// Fields of the body are missing, unknown or not valid; `errors` names them.
     InvalidFields,
     /// The `Idempotency-Key` was used for another request.
@@ -102,11 +108,25 @@ pub struct ProblemBody<'a> {
 }
 
 /// What is wrong with one field.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Where it is: a JSON Pointer (RFC 6901) into the body.
     pub pointer: String,
     pub detail: Cow<'static, str>,
+}
+
+impl FieldError {
+    /// What is wrong with the field of this name; with none, of the whole body.
+    pub fn new(field: &str, detail: impl Into<Cow<'static, str>>) -> FieldError {
+        let pointer = if field.is_empty() { String::new() } else { format!("/{field}") };
+        FieldError { pointer, detail: detail.into() }
+    }
+}
+
+impl From<Invalid> for FieldError {
+    fn from(Invalid { field, reason }: Invalid) -> FieldError {
+        FieldError::new(field, reason)
+    }
 }
 
 impl Problem {
@@ -135,8 +155,9 @@ impl Problem {
     }
 
     /// Fields of the body that cannot be what they are.
-    pub fn fields(errors: Vec<FieldError>) -> Problem {
+    pub fn fields(errors: impl IntoIterator<Item = FieldError>) -> Problem {
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY);
+        let errors = errors.into_iter().collect();
         Problem { errors, ..problem.detail("the body is not valid") }
     }
 
@@ -154,10 +175,10 @@ impl Problem {
     /// Writes the problem that `response` carries, if any, as its body.
     pub fn write(response: &mut Response, request_id: &str) {
         let Some(problem) = response.extensions().get::<Problem>() else { return };
-        let status = problem.status;
+        let Problem { status, code, .. } = *problem;
         let body = ProblemBody {
             kind: "about:blank",
-            code: problem.code,
+            code,
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
             detail: problem.detail.as_deref(),
@@ -172,6 +193,9 @@ impl Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
+        if code == ProblemCode::UnsupportedContentEncoding {
+            response.headers_mut().insert(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
+        }
     }
 }
 
@@ -180,16 +204,6 @@ impl IntoResponse for Problem {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
         response
-    }
-}
-
-impl From<Vec<Invalid>> for Problem {
-    fn from(invalid: Vec<Invalid>) -> Problem {
-        let error = |Invalid { field, reason }| {
-            let pointer = if field.is_empty() { String::new() } else { format!("/{field}") };
-            FieldError { pointer, detail: reason.into() }
-        };
-        Problem::fields(invalid.into_iter().map(error).collect())
     }
 }
 

@@ -5,7 +5,8 @@
 //! 3. opens a span, so that every line logged inside carries that name;
 //! 4. counts the request and writes its line, however it ends;
 //! 5. ends the connection with the response while the service stops;
-//! 6. reads its body, in the client's time and not in the service's;
+//! 6. refuses it unless it says for which host it is, and reads its body, in the
+//!    client's time and not in the service's;
 //! 7. refuses it if too many are under way, but never a probe;
 //! 8. answers at the deadline, whatever the handler is doing;
 //! 9. answers after a panic, too.
@@ -15,6 +16,7 @@
 //! others. It is one function rather than nine layers because layers are not free,
 //! even empty ones, and because it can be read.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +24,8 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{Method, StatusCode};
+use axum::http::uri::Authority;
+use axum::http::{Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -32,9 +35,11 @@ use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::body::{Bodies, Room};
+use super::body::{Bodies, BodyLimits, Room};
+use super::client::TrustedProxies;
 use super::health::Health;
 use super::problem::Problem;
+use crate::config::Http;
 use crate::context::Context;
 use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
@@ -53,6 +58,9 @@ const CREDENTIALS: [HeaderName; 3] =
 /// Whoever asks these must get an answer from a busy service, too.
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/health"];
 
+/// How much of what a client says that it is goes into the log, in bytes.
+const USER_AGENT_AT_MOST: usize = 256;
+
 /// What nginx calls a request whose client has gone; nobody gets to see it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -66,6 +74,7 @@ struct Inner {
     bodies: Bodies,
     request_timeout: Duration,
     in_flight: Arc<Semaphore>,
+    trusted_proxies: TrustedProxies,
     health: Health,
     writes: TaskTracker,
 }
@@ -74,20 +83,33 @@ impl Stack {
     /// `health` tells when to let go of clients, and `writes` tracks the requests
     /// that go on without theirs.
     pub fn new(
+        http: &Http,
         metrics: Metrics,
         log: Log,
-        bodies: Bodies,
-        request_timeout: Duration,
-        max_in_flight: usize,
         health: Health,
         writes: TaskTracker,
     ) -> Stack {
-        let in_flight = Arc::new(Semaphore::new(max_in_flight));
-        Stack(Arc::new(Inner { metrics, log, bodies, request_timeout, in_flight, health, writes }))
+        Stack(Arc::new(Inner {
+            metrics,
+            log,
+            bodies: Bodies::new(BodyLimits {
+                bytes: http.body_limit,
+                all_bytes: http.bodies_limit,
+                timeout: http.body_timeout,
+            }),
+            request_timeout: http.request_timeout,
+            in_flight: Arc::new(Semaphore::new(http.max_in_flight.get())),
+            trusted_proxies: http.trusted_proxies.clone(),
+            health,
+            writes,
+        }))
     }
 
     /// Point 6. A request that no route takes has no use for its body.
     async fn receive(&self, request: Request) -> Result<(Request, Room), Problem> {
+        if !has_a_host(&request) {
+            return Err(Problem::new(StatusCode::BAD_REQUEST).detail("send one valid `Host`"));
+        }
         let has_body = !request.body().is_end_stream();
         if !has_body || request.extensions().get::<MatchedPath>().is_none() {
             return Ok((request, None));
@@ -182,6 +204,21 @@ pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next)
     response
 }
 
+/// Whether it names one host, as RFC 9112 asks for in section 3.2. One that a proxy
+/// reads in another way than the service does can lead past the proxy's rules.
+fn has_a_host(request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Authority::try_from(host.as_bytes()).is_ok_and(|authority| {
+            let (host, all) = (authority.host(), authority.as_str());
+            let has_a_good_port = all.len() <= host.len() + 1 || authority.port().is_some();
+            !host.is_empty() && !all.contains('@') && has_a_good_port
+        }),
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
+}
+
 /// The client's own id for the request, if it is fit to be repeated in a log.
 fn request_id(headers: &HeaderMap) -> Box<str> {
     let fit = |id: &&str| {
@@ -203,13 +240,19 @@ struct Record {
     route: Route,
     path: Box<str>,
     status: u16,
+    client: Option<IpAddr>,
+    user_agent: Option<HeaderValue>,
     error_type: Option<&'static str>,
 }
 
 impl Record {
     fn start(stack: &Stack, request: &Request, route: Route, context: Context) -> Record {
         stack.0.metrics.request_started();
+        let headers = request.headers();
+        let peer = request.extensions().get::<Peer>();
         Record {
+            client: peer.map(|peer| stack.0.trusted_proxies.client(peer.addr().ip(), headers)),
+            user_agent: headers.get(header::USER_AGENT).cloned(),
             stack: stack.clone(),
             context,
             started: Instant::now(),
@@ -249,8 +292,15 @@ impl Drop for Record {
             status: self.status,
             error_type: self.error_type,
             duration,
+            client: self.client,
+            user_agent: self.user_agent.as_ref().and_then(|name| name.to_str().ok()).map(cut),
         });
     }
+}
+
+/// What of the client's name goes into the log. It is ASCII.
+fn cut(user_agent: &str) -> &str {
+    user_agent.get(..USER_AGENT_AT_MOST).unwrap_or(user_agent)
 }
 
 /// A label must not have as many values as there are words.

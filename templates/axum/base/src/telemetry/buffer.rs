@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::line::Format;
+
 /// How long lines are gathered before they are written together.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -45,12 +47,12 @@ struct State {
 pub struct Flush(Arc<Shared>);
 
 impl Buffer {
-    /// A buffer that is written to `out` by a thread of its own.
-    pub fn new(out: impl Write + Send + 'static) -> (Buffer, Flush) {
+    /// A buffer of lines in this format that is written to `out` by a thread of its own.
+    pub fn new(out: impl Write + Send + 'static, format: Format) -> (Buffer, Flush) {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         thread::spawn({
             let shared = Arc::clone(&shared);
-            move || shared.write_to(out)
+            move || shared.write_to(out, format)
         });
         (Buffer(Arc::clone(&shared)), Flush(shared))
     }
@@ -82,9 +84,9 @@ impl Shared {
     }
 
     /// The writer's thread: gathers and writes, until the buffer is closed.
-    fn write_to(&self, mut out: impl Write) {
+    fn write_to(&self, mut out: impl Write, format: Format) {
         let mut lines = Vec::new();
-        while self.gather(&mut lines) {
+        while self.gather(&mut lines, format) {
             let mut rest = lines.as_slice();
             let mut closed = false;
             // There is nowhere left to report that the log cannot be written.
@@ -98,7 +100,7 @@ impl Shared {
     }
 
     /// Waits for lines and takes them: none are left at the end.
-    fn gather(&self, lines: &mut Vec<u8>) -> bool {
+    fn gather(&self, lines: &mut Vec<u8>, format: Format) -> bool {
         let mut state = self.state();
         while state.buffer.is_empty() && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +111,7 @@ impl Shared {
         state.told = state.dropped;
         drop(state);
         if dropped > 0 {
-            let _ = writeln!(lines, "{{\"level\":\"WARN\",\"log_lines_dropped\":{dropped}}}");
+            lines.extend_from_slice(format.dropped(dropped).as_bytes());
         }
         !lines.is_empty()
     }
@@ -182,7 +184,8 @@ mod tests {
     fn reader() -> (Sender<Option<usize>>, Read, Buffer, Flush) {
         let (allow, allowed) = channel();
         let read = Read::default();
-        let (buffer, flush) = Buffer::new(Reader { allowed, read: Arc::clone(&read) });
+        let out = Reader { allowed, read: Arc::clone(&read) };
+        let (buffer, flush) = Buffer::new(out, Format::Json);
         (allow, read, buffer, flush)
     }
 
@@ -219,6 +222,7 @@ mod tests {
             let read = read.lock().unwrap();
             let lines = read.split(|byte| *byte == b'\n');
             let lines = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+            let lines = lines.filter(|line| line["timestamp"].is_string());
             lines.filter_map(|line| line["log_lines_dropped"].as_u64()).sum::<u64>()
         };
         eventually(|| told() == dropped);

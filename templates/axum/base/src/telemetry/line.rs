@@ -4,9 +4,11 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tracing::Level;
 
 use super::Route;
 use crate::config::Env;
@@ -33,6 +35,23 @@ impl Format {
             }
         }
     }
+
+    /// The line that takes the place of so many that were dropped.
+    pub fn dropped(self, lines: u64) -> String {
+        let mut text = String::new();
+        match self {
+            Format::Json => {
+                json_head(&mut text, Level::WARN);
+                json_field(&mut text, "message", "lines are missing here");
+                let _ = writeln!(text, ",\"log_lines_dropped\":{lines}}}");
+            }
+            Format::Pretty => {
+                pretty_head(&mut text, Level::WARN);
+                let _ = writeln!(text, "lines are missing here log_lines_dropped={lines}");
+            }
+        }
+        text
+    }
 }
 
 /// Everything that the line of one request says.
@@ -44,12 +63,27 @@ pub struct RequestLine<'a> {
     pub status: u16,
     pub error_type: Option<&'static str>,
     pub duration: Duration,
+    /// Where the request comes from, as far as that can be believed.
+    pub client: Option<IpAddr>,
+    /// What the client says that it is.
+    pub user_agent: Option<&'a str>,
 }
 
 impl RequestLine<'_> {
+    /// How much it is worth somebody's attention. What fails because of a dependency,
+    /// or of too much at once, ends with that; what fails by itself is a bug.
+    pub fn level(&self) -> Level {
+        match self.status {
+            503 | 504 => Level::WARN,
+            500.. => Level::ERROR,
+            _ => Level::INFO,
+        }
+    }
+
     /// As an object, which is left open: whoever writes the line closes it.
     pub fn json(&self, text: &mut String) {
-        json_head(text, "request");
+        json_head(text, self.level());
+        json_field(text, "message", "request");
         json_field(text, "request_id", self.context.request_id());
         json_field(text, "method", self.method);
         json_field(text, "route", self.route.as_str());
@@ -63,14 +97,20 @@ impl RequestLine<'_> {
             let time = Millis(time);
             let _ = write!(text, ",\"{dependency}_calls\":{calls},\"{dependency}_ms\":{time}");
         }
+        if let Some(client) = self.client {
+            let _ = write!(text, ",\"client\":\"{client}\"");
+        }
+        if let Some(user_agent) = self.user_agent {
+            json_field(text, "user_agent", user_agent);
+        }
     }
 
     /// As people like it, with the end of the line left to whoever writes it.
     pub fn pretty(&self, text: &mut String) {
-        timestamp(text);
+        pretty_head(text, self.level());
         let RequestLine { method, path, status, .. } = self;
         let duration = Millis(self.duration);
-        let _ = write!(text, "  INFO {method} {path} {status} {duration}ms");
+        let _ = write!(text, "{method} {path} {status} {duration}ms");
         for Waits { dependency, calls, time } in self.context.waits() {
             let _ = write!(text, " {dependency}={}ms/{calls}", Millis(time));
         }
@@ -92,10 +132,16 @@ impl Display for Millis {
 }
 
 /// The beginning of an object that is a line.
-pub fn json_head(text: &mut String, message: &str) {
+pub fn json_head(text: &mut String, level: Level) {
     text.push_str("{\"timestamp\":\"");
     timestamp(text);
-    let _ = write!(text, "\",\"level\":\"INFO\",\"message\":\"{message}\"");
+    let _ = write!(text, "\",\"level\":\"{level}\"");
+}
+
+/// The beginning of a line for people.
+pub fn pretty_head(text: &mut String, level: Level) {
+    timestamp(text);
+    let _ = write!(text, " {level:>5} ");
 }
 
 /// One more field of an object, with whatever JSON has to escape.
@@ -109,7 +155,7 @@ pub fn json_field(text: &mut String, name: &str, value: &str) {
 }
 
 /// As tracing-subscriber writes it, so that all lines sort alike.
-pub fn timestamp(text: &mut String) {
+fn timestamp(text: &mut String) {
     let now = OffsetDateTime::now_utc();
     let (year, month, day) = now.to_calendar_date();
     let (hour, minute, second, micro) = now.to_hms_micro();

@@ -6,21 +6,20 @@ use std::io::{self, IsTerminal, Write};
 
 use axum::extract::Request;
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::Route;
 use super::buffer::Buffer;
-use super::line::{Format, RequestLine, json_head, timestamp};
-use super::trace::RequestSpan;
+use super::event::JsonEvent;
+use super::line::{Format, RequestLine, json_field, json_head, pretty_head};
+use super::trace::{REQUEST_SPAN, RequestSpan};
+use super::{REQUEST_TARGET, Route};
 use crate::config::Env;
 
 pub use super::buffer::Flush;
-
-/// The target that turns the request lines off, as in `RUST_LOG=info,request=off`.
-const REQUEST_TARGET: &str = "request";
 
 /// How to log.
 #[derive(Clone)]
@@ -44,14 +43,15 @@ impl Settings {
 pub struct Log {
     buffer: Buffer,
     format: Format,
-    requests: bool,
+    /// The finest level of request lines that are written.
+    requests: LevelFilter,
 }
 
 impl Log {
     /// A log that goes to `out`, written by a thread of its own.
     pub fn new(settings: &Settings, out: impl Write + Send + 'static) -> (Log, Flush) {
-        let (buffer, flush) = Buffer::new(out);
-        let requests = settings.filter.would_enable(REQUEST_TARGET, &Level::INFO);
+        let (buffer, flush) = Buffer::new(out, settings.format);
+        let requests = request_level(&settings.filter);
         (Log { buffer, format: settings.format, requests }, flush)
     }
 
@@ -60,7 +60,7 @@ impl Log {
         let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
         let registry = tracing_subscriber::registry().with(settings.filter.clone());
         match self.format {
-            Format::Json => registry.with(lines.json().flatten_event(true)).init(),
+            Format::Json => registry.with(lines.json().event_format(JsonEvent)).init(),
             Format::Pretty => registry.with(lines.with_ansi(io::stdout().is_terminal())).init(),
         }
     }
@@ -68,12 +68,12 @@ impl Log {
     /// Opens the span that names a request on every line that is logged inside.
     pub fn request_span(&self, id: &str, request: &Request, route: &Route) -> RequestSpan {
         let (method, route) = (request.method().as_str(), route.as_str());
-        RequestSpan::new(tracing::info_span!("request", request_id = id, method, route))
+        RequestSpan::new(tracing::info_span!(REQUEST_SPAN, request_id = id, method, route))
     }
 
     /// Writes the line of one request.
     pub fn request(&self, line: &RequestLine) {
-        if !self.requests {
+        if line.level() > self.requests {
             return;
         }
         let mut text = String::with_capacity(512);
@@ -96,12 +96,13 @@ impl Log {
         let mut text = String::with_capacity(fields.len() + 96);
         match self.format {
             Format::Json => {
-                json_head(&mut text, message);
+                json_head(&mut text, Level::INFO);
+                json_field(&mut text, "message", message);
                 let _ = writeln!(text, ",{fields}}}");
             }
             Format::Pretty => {
-                timestamp(&mut text);
-                let _ = writeln!(text, "  INFO {message} {fields}");
+                pretty_head(&mut text, Level::INFO);
+                let _ = writeln!(text, "{message} {fields}");
             }
         }
         self.buffer.append(text.as_bytes());
@@ -111,6 +112,13 @@ impl Log {
     pub fn dropped(&self) -> u64 {
         self.buffer.dropped()
     }
+}
+
+/// The finest level of request lines that `filter` lets through.
+pub fn request_level(filter: &Targets) -> LevelFilter {
+    let levels = [Level::INFO, Level::WARN, Level::ERROR];
+    let finest = levels.into_iter().find(|level| filter.would_enable(REQUEST_TARGET, level));
+    finest.map_or(LevelFilter::OFF, LevelFilter::from_level)
 }
 
 impl Write for Log {

@@ -4,10 +4,12 @@
 //! global: whoever counts was handed what to count with.
 
 pub mod buffer;
+pub mod event;
 pub mod exporter;
 pub mod line;
 pub mod log;
 pub mod metrics;
+pub mod process;
 pub mod saturation;
 pub mod trace;
 
@@ -18,6 +20,10 @@ use std::panic;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
+
+/// The target of what is logged for each request, which `RUST_LOG=info,request=off`
+/// turns off.
+pub const REQUEST_TARGET: &str = "request";
 
 /// All that an exporter may read.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ use crate::infra::database::Database;
 use crate::infra::pool::PoolStatus;
 use crate::server::Connections;
 use crate::telemetry::log::Log;
+use crate::telemetry::process::ProcessStatus;
 
 /// Where to read it. Clones are cheap.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Saturation {
     /// Since the start.
     pub log_lines_dropped: u64,
     pub runtime: RuntimeStatus,
+    /// None where the operating system does not tell.
+    pub process: Option<ProcessStatus>,
 }
 
 /// How busy tokio is. A queue that grows, or workers busy all the time, means
@@ -59,6 +62,7 @@ impl Gauges {
                 global_queue_depth: runtime.global_queue_depth(),
                 busy: (0..workers).map(|worker| runtime.worker_total_busy_duration(worker)).sum(),
             },
+            process: ProcessStatus::read(),
         }
     }
 }

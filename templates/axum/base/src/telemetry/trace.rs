@@ -8,6 +8,9 @@ use tracing::{Instrument, Span};
 
 use super::Operation;
 
+/// What the span around a request is called.
+pub const REQUEST_SPAN: &str = "request";
+
 /// The span around one request. Clones are the same span.
 #[derive(Clone, Debug)]
 pub struct RequestSpan(Span);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::app::TestApp;
+use crate::client::Connection;
 use crate::database::TestDatabase;
 use crate::process::Process;
 use crate::{ITEMS, TABLE};
@@ -13,8 +14,11 @@ use crate::{ITEMS, TABLE};
 const REQUESTS: &str = "http_server_request_duration_seconds_count";
 
 /// What the line of a request has that asked the database and did not fail.
-const FIELDS: &str = "database_calls database_ms duration_ms level message method path \
+const FIELDS: &str = "client database_calls database_ms duration_ms level message method path \
                       request_id route status timestamp";
+
+/// What ends a connection.
+const NO_REQUEST: &str = "no request at all\r\n\r\n";
 
 #[tokio::test]
 async fn a_request_is_counted_under_its_route_and_never_under_its_path() {
@@ -94,6 +98,54 @@ async fn a_query_is_not_logged() {
 }
 
 #[tokio::test]
+async fn a_line_names_the_client_that_the_proxies_have_named() {
+    let app = TestApp::with(&[("HTTP_TRUSTED_PROXIES", "127.0.0.0/8, 192.0.2.1")]).await;
+    let request = app.request("GET", "/livez").header("x-request-id", "forwarded");
+    let request = request.header("x-forwarded-for", "203.0.113.9, 198.51.100.1, 192.0.2.1");
+    app.send(request.header("user-agent", format!("curl/8 {}", "x".repeat(500)))).await;
+    let line = app.log.request("forwarded").await;
+    assert_eq!(line["client"], "198.51.100.1");
+    let user_agent = line["user_agent"].as_str().expect("text");
+    assert!(user_agent.starts_with("curl/8 x") && user_agent.len() == 256, "{user_agent}");
+}
+
+#[tokio::test]
+async fn a_request_that_fails_stands_out_by_its_level() {
+    let app = TestApp::with(&[("RUST_LOG", "warn"), ("HTTP_REQUEST_TIMEOUT_MS", "4000")]).await;
+    app.get("/livez").await;
+    let (panicked, late) = tokio::join!(app.get("/test/panic"), app.get("/test/wait"));
+    let panicked = app.log.request(panicked.header("x-request-id")).await;
+    assert_eq!((&panicked["status"], &panicked["level"]), (&json!(500), &json!("ERROR")));
+    let late = app.log.request(late.header("x-request-id")).await;
+    assert_eq!((&late["status"], &late["level"]), (&json!(504), &json!("WARN")));
+    let lines = app.log.lines();
+    assert_eq!(lines.iter().filter(|line| line["message"] == "request").count(), 2);
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_told_and_counted() {
+    let app = TestApp::start().await;
+    let long = "x".repeat(20_000);
+    for (text, answer) in [
+        (NO_REQUEST, "HTTP/1.1 400"),
+        (&format!("GET / HTTP/1.1\r\nHost: test\r\nX: {long}\r\n\r\n"), "HTTP/1.1 431"),
+    ] {
+        let mut client = app.connect().await;
+        client.send(text).await;
+        client.receive(answer).await;
+    }
+    app.until_metric("http_server_unreadable_requests_total", &[], 2.0).await;
+
+    let database = TestDatabase::create().await;
+    let mut process = Process::start("serve", &database, &[]);
+    let mut client = Connection::to(process.serving().await).await;
+    client.send(NO_REQUEST).await;
+    let line = process.logged("an unreadable request").await;
+    assert_eq!(line["client"], "127.0.0.1");
+    assert_eq!(line["error"], "invalid HTTP version parsed");
+}
+
+#[tokio::test]
 async fn request_lines_can_be_turned_off() {
     let mut app = TestApp::with(&[("RUST_LOG", "info,request=off")]).await;
     app.get("/livez").await;
@@ -161,7 +213,7 @@ async fn whoever_debugs_sees_every_call_of_the_database_and_its_request() {
         }
     };
     assert_eq!(line["name"], "SELECT");
-    assert_eq!(line["span"]["request_id"], "debugged");
+    assert_eq!(line["request_id"], "debugged");
 }
 
 #[tokio::test]
@@ -178,6 +230,7 @@ async fn saturation_is_shown() {
         "http_server_max_connections",
         "http_server_max_in_flight",
         "http_server_open_connections",
+        "http_server_unreadable_requests_total",
         "log_lines_dropped_total",
         "tokio_alive_tasks",
         "tokio_global_queue_depth",

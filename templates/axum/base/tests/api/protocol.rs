@@ -59,6 +59,33 @@ async fn the_description_leads_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_request_names_one_host() {
+    let app = TestApp::start().await;
+    for (version, hosts, status) in [
+        ("1.1", "Host: example.org\r\n", 200),
+        ("1.1", "Host: [::1]:8080\r\n", 200),
+        ("1.0", "", 200),
+        ("1.1", "", 400),
+        ("1.1", "Host:\r\n", 400),
+        ("1.1", "Host: a\r\nHost: a\r\n", 400),
+        ("1.1", "Host: a, b\r\n", 400),
+        ("1.1", "Host: a b\r\n", 400),
+        ("1.1", "Host: user@a\r\n", 400),
+        ("1.1", "Host: aa@a:80\r\n", 400),
+        ("1.1", "Host: a/b\r\n", 400),
+        ("1.1", "Host: a:port\r\n", 400),
+    ] {
+        let mut connection = app.connect().await;
+        connection.send(&format!("GET /livez HTTP/{version}\r\n{hosts}\r\n")).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, status, "{hosts}");
+        if status == 400 {
+            assert_eq!(answer.problem(400)["code"], "malformed");
+        }
+    }
+}
+
+#[tokio::test]
 async fn probes_answer() {
     let app = TestApp::start().await;
     for path in ["/livez", "/health"] {

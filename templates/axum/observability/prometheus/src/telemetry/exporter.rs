@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
 use super::Signals;
+use super::metrics::Format;
 use crate::config::Env;
 use crate::server::{Server, Timeouts};
 
+/// The media types of the two formats, and what whoever can read OpenMetrics accepts.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const ACCEPTS_OPENMETRICS: &str = "application/openmetrics-text";
 
 /// Scrapers are few and near, and come every minute or more often.
 const TIMEOUTS: Timeouts = Timeouts {
@@ -82,9 +86,14 @@ impl Exporter {
     }
 }
 
-async fn scrape(State(signals): State<Signals>) -> Response {
-    match signals.metrics.encode(&signals.gauges.read()) {
-        Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+async fn scrape(State(signals): State<Signals>, headers: HeaderMap) -> Response {
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|list| list.to_str().ok());
+    let (format, media_type) = match accepted.any(|list| list.contains(ACCEPTS_OPENMETRICS)) {
+        true => (Format::OpenMetrics, OPENMETRICS),
+        false => (Format::Prometheus, PROMETHEUS),
+    };
+    match signals.metrics.encode(&signals.gauges.read(), format) {
+        Ok(text) => ([(header::CONTENT_TYPE, media_type)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "cannot encode the metrics");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
