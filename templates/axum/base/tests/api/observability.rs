@@ -111,7 +111,13 @@ async fn a_line_names_the_client_that_the_proxies_have_named() {
 
 #[tokio::test]
 async fn a_request_that_fails_stands_out_by_its_level() {
-    let app = TestApp::with(&[("RUST_LOG", "warn"), ("HTTP_REQUEST_TIMEOUT_MS", "4000")]).await;
+    let app = TestApp::with(&[
+        ("RUST_LOG", "warn"),
+        ("DATABASE_ACQUIRE_TIMEOUT_MS", "1000"),
+        ("DATABASE_STATEMENT_TIMEOUT_MS", "2000"),
+        ("HTTP_REQUEST_TIMEOUT_MS", "4000"),
+    ])
+    .await;
     app.get("/livez").await;
     let (panicked, late) = tokio::join!(app.get("/test/panic"), app.get("/test/wait"));
     let panicked = app.log.request(panicked.header("x-request-id")).await;
