@@ -10,6 +10,7 @@ mod states;
 mod wire;
 mod wire_sweep;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::thread;
 
@@ -34,6 +35,12 @@ const LOCK_MIGRATIONS: &str = "LOCK TABLES _sqlx_migrations WRITE";
 const CONNECTIONS: &str = "
     SELECT command FROM information_schema.processlist
      WHERE db = database() AND id <> connection_id()";
+
+/// What looks for a text in a column, for each column of each table.
+const SEARCHES: &str = "
+    SELECT concat('SELECT ''', table_name, '.', column_name,
+                  ''' FROM `', table_name, '` WHERE instr(`', column_name, '`, ?) > 0')
+      FROM information_schema.columns WHERE table_schema = database()";
 
 /// A database of its own behind a network of its own; both end with it.
 pub struct TestDatabase {
@@ -111,6 +118,20 @@ impl TestDatabase {
             view => view.insert(self.connect().await),
         };
         sqlx::query_scalar(sql).fetch_all(connection).await.expect("it works")
+    }
+
+    /// The columns that have this text in one of their rows, as `table.column`.
+    pub async fn columns_with(&self, text: &str) -> Vec<String> {
+        let mut connection = self.connect().await;
+        let searches = sqlx::query_scalar(SEARCHES).fetch_all(&mut connection).await;
+        let searches: Vec<String> = searches.expect("it works");
+        let mut columns = BTreeSet::new();
+        for search in searches {
+            let search = sqlx::query_scalar(AssertSqlSafe(search)).bind(text);
+            let found: Vec<String> = search.fetch_all(&mut connection).await.expect("it works");
+            columns.extend(found);
+        }
+        columns.into_iter().collect()
     }
 
     /// Whether the server has no more connections to it than these: none that only

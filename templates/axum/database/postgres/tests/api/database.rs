@@ -12,6 +12,7 @@ mod states;
 mod wire;
 mod wire_sweep;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::thread;
 
@@ -41,6 +42,12 @@ const CONNECTIONS: &str = "
 const TRANSACTIONS: &str = "
     SELECT coalesce(state, '') FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL";
+
+/// What looks for a text in a column, for each column of each table.
+const SEARCHES: &str = "
+    SELECT format('SELECT %L FROM %I WHERE position($1 IN %I::text) > 0',
+                  table_name || '.' || column_name, table_name, column_name)
+      FROM information_schema.columns WHERE table_schema = 'public'";
 
 /// A database of its own behind a network of its own; both end with it.
 pub struct TestDatabase {
@@ -118,6 +125,20 @@ impl TestDatabase {
             view => view.insert(self.connect().await),
         };
         sqlx::query_scalar(sql).fetch_all(connection).await.expect("it works")
+    }
+
+    /// The columns that have this text in one of their rows, as `table.column`.
+    pub async fn columns_with(&self, text: &str) -> Vec<String> {
+        let mut connection = self.connect().await;
+        let searches = sqlx::query_scalar(SEARCHES).fetch_all(&mut connection).await;
+        let searches: Vec<String> = searches.expect("it works");
+        let mut columns = BTreeSet::new();
+        for search in searches {
+            let search = sqlx::query_scalar(AssertSqlSafe(search)).bind(text);
+            let found: Vec<String> = search.fetch_all(&mut connection).await.expect("it works");
+            columns.extend(found);
+        }
+        columns.into_iter().collect()
     }
 
     /// Whether no transaction is open, and the server has no more connections to it

@@ -1,6 +1,7 @@
 //! The database that a test has to itself, and what can happen to it. What
 //! happens to SQLite alone is tested here.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +15,13 @@ use uuid::Uuid;
 use crate::app::{TestApp, causes, eventually};
 use crate::process::Process;
 use crate::{ITEMS, TABLE};
+
+/// What looks for a text in a column, for each column of each table.
+const SEARCHES: &str = r#"
+    SELECT format('SELECT ''%w.%w'' FROM "%w" WHERE instr(CAST("%w" AS TEXT), ?1) > 0',
+                  tables.name, columns.name, tables.name, columns.name)
+      FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+     WHERE tables.type = 'table'"#;
 
 /// A file in a directory of its own, which is removed with it.
 pub struct TestDatabase {
@@ -52,6 +60,20 @@ impl TestDatabase {
     pub async fn texts(&self, sql: &'static str) -> Vec<String> {
         let texts = sqlx::query_scalar(sql).fetch_all(&mut self.connect().await).await;
         texts.expect("it works")
+    }
+
+    /// The columns that have this text in one of their rows, as `table.column`.
+    pub async fn columns_with(&self, text: &str) -> Vec<String> {
+        let mut connection = self.connect().await;
+        let searches = sqlx::query_scalar(SEARCHES).fetch_all(&mut connection).await;
+        let searches: Vec<String> = searches.expect("it works");
+        let mut columns = BTreeSet::new();
+        for search in searches {
+            let search = sqlx::query_scalar(AssertSqlSafe(search)).bind(text);
+            let found: Vec<String> = search.fetch_all(&mut connection).await.expect("it works");
+            columns.extend(found);
+        }
+        columns.into_iter().collect()
     }
 
     /// Whether no transaction is open that writes: the lock can be had. SQLite
