@@ -1,10 +1,10 @@
-//! Requests that are known again by their `Idempotency-Key`: one table for all
+//! Requests that are known again by their `Idempotency-Key`, in one table for all
 //! resources.
 //!
-//! It keeps what a request made, by its id and time, and a hash of what was asked,
-//! but nothing of that itself. The same request made once more asks the same, so what
-//! the first one was told is made from the two together, whatever has happened since.
-//! And there is nothing personal in the table that would outlive what was made.
+//! The table has the id and the time of what a request made, and a hash of what was
+//! asked. The fields themselves come with each repetition: from the two together it is
+//! answered as the first one was, whatever has happened since. So no copy of them is
+//! kept that would outlive what was deleted.
 
 mod store;
 
