@@ -8,7 +8,17 @@ use crate::ITEMS;
 use crate::app::{TestApp, causes};
 use crate::client::Connection;
 use crate::database::TestDatabase;
+use crate::file::TestFile;
 use crate::process::Process;
+
+/// What no error and no log may show.
+const SECRET: &str = "hunter2";
+
+/// The URL that leads a service to `database`.
+fn url(database: &TestDatabase) -> String {
+    let url = database.variables().into_iter().find(|(name, _)| *name == "DATABASE_URL");
+    url.expect("it is one of them").1
+}
 
 #[tokio::test]
 async fn every_mistake_in_the_configuration_is_reported_at_once() {
@@ -26,6 +36,92 @@ async fn every_mistake_in_the_configuration_is_reported_at_once() {
         assert!(end.errors.contains(&format!("\n  {name}: ")), "{name} in {}", end.errors);
     }
     assert_eq!(end.log, [""; 0]);
+}
+
+#[tokio::test]
+async fn every_variable_that_is_not_text_is_told_by_its_name_alone() {
+    let database = TestDatabase::create().await;
+    let names = [
+        "DATABASE_MIGRATE",
+        "DATABASE_URL",
+        "DATABASE_URL_FILE",
+        "HTTP_ADDR",
+        "HTTP_MAX_IN_FLIGHT",
+        "LOG_FORMAT",
+        "RUST_LOG",
+        "TOKIO_WORKER_THREADS",
+    ];
+    let export = |name| format!("export {name}=\"$(printf '{SECRET}\\377')\"");
+    let exports = names.map(export).join(" && ");
+    let mistakes = [("SHUTDOWN_TIMEOUT_MS", "soon")];
+    let end = Process::start_under(&exports, "serve", &database, &mistakes).end().await;
+    assert_eq!(end.code, Some(1));
+    for name in names {
+        assert!(end.errors.contains(&format!("\n  {name}: it is not UTF-8\n")), "{}", end.errors);
+    }
+    assert!(end.errors.contains("\n  SHUTDOWN_TIMEOUT_MS: "), "{}", end.errors);
+    assert!(!end.errors.contains(SECRET), "{}", end.errors);
+}
+
+#[tokio::test]
+async fn a_number_of_threads_that_the_runtime_cannot_use_is_a_mistake_like_any_other() {
+    let database = TestDatabase::create().await;
+    for threads in ["0", "many", "1025", "100000000"] {
+        let variables = [("TOKIO_WORKER_THREADS", threads)];
+        let end = Process::start("serve", &database, &variables).end().await;
+        assert_eq!(end.code, Some(1));
+        assert!(end.errors.contains("\n  TOKIO_WORKER_THREADS: "), "{}", end.errors);
+    }
+    let mut process = Process::start("serve", &database, &[("TOKIO_WORKER_THREADS", "")]);
+    process.serving().await;
+}
+
+#[tokio::test]
+async fn a_secret_may_come_from_a_file() {
+    let database = Arc::new(TestDatabase::create().await);
+    for end in ["", "\n", "\r\n"] {
+        let file = TestFile::new(url(&database) + end);
+        let variables = [("DATABASE_URL", ""), ("DATABASE_URL_FILE", file.path())];
+        let app = TestApp::on(Arc::clone(&database), &variables).await;
+        app.expect("the service starts").list(ITEMS, "").await.json(200);
+    }
+    let app = TestApp::on(database, &[("DATABASE_URL_FILE", "")]).await;
+    app.expect("an empty name is none").list(ITEMS, "").await.json(200);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_as_a_secret_is_told_with_its_path_and_the_reason() {
+    let database = TestDatabase::create().await;
+    let missing = TestFile::missing();
+    let empty = TestFile::new("\n");
+    let binary = TestFile::new([SECRET.as_bytes(), &[0xff]].concat());
+    let large = TestFile::new(SECRET.repeat(10_000));
+    for (path, reason) in [
+        (missing.path(), "os error 2"),
+        (env!("CARGO_TARGET_TMPDIR"), "os error 21"),
+        (empty.path(), "is empty"),
+        (binary.path(), "is not UTF-8"),
+        (large.path(), "more than 16384 bytes"),
+    ] {
+        let variables = [("DATABASE_URL", ""), ("DATABASE_URL_FILE", path), ("HTTP_ADDR", "here")];
+        let end = Process::start("serve", &database, &variables).end().await;
+        assert_eq!(end.code, Some(1));
+        let told = end.errors.lines().find(|line| line.starts_with("  DATABASE_URL_FILE: "));
+        let told = told.unwrap_or_else(|| panic!("{reason} in {}", end.errors));
+        assert!(told.contains(path) && told.contains(reason), "{told}");
+        assert!(end.errors.contains("\n  HTTP_ADDR: "), "{}", end.errors);
+        assert!(!end.errors.contains(SECRET), "{}", end.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_set_twice_is_refused() {
+    let database = TestDatabase::create().await;
+    let file = TestFile::new(url(&database));
+    let twice = [("DATABASE_URL_FILE", file.path())];
+    let end = Process::start("serve", &database, &twice).end().await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.errors.contains("\n  DATABASE_URL_FILE: DATABASE_URL is set"), "{}", end.errors);
 }
 
 #[tokio::test]

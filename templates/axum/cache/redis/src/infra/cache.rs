@@ -22,7 +22,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Client;
+use redis::{Client, ConnectionAddr, IntoConnectionInfo, RedisResult, TlsCertificates};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -52,6 +54,9 @@ const NEGATIVE_TTL: Duration = Duration::from_secs(10);
 pub struct Settings {
     /// `REDIS_URL`: the server, as in `rediss://user:password@host:6379/0`.
     pub url: String,
+    /// What is in `REDIS_CA_FILE`: certificates of those who may vouch for the server,
+    /// instead of the authorities of the system.
+    pub authorities: Option<Vec<u8>>,
     /// `REDIS_CONNECT_TIMEOUT_MS`: how long making a connection may take.
     pub connect_timeout: Duration,
     /// `REDIS_COMMAND_TIMEOUT_MS`: how long a request waits for an answer.
@@ -66,8 +71,10 @@ impl Settings {
     /// Reads the variables that begin with `REDIS_` and `CACHE_`.
     pub fn read(env: &mut Env) -> Settings {
         let ttl = env.count("CACHE_TTL_SECONDS", 60).get();
+        let authorities = authorities(env);
         Settings {
-            url: url(env),
+            url: url(env, authorities.as_deref()),
+            authorities,
             connect_timeout: env.millis("REDIS_CONNECT_TIMEOUT_MS", 1_000),
             command_timeout: env.millis("REDIS_COMMAND_TIMEOUT_MS", 200),
             ttl: Duration::from_secs(ttl as u64),
@@ -316,14 +323,40 @@ fn decode<V: Cached>(kept: &[u8]) -> serde_json::Result<Option<V>> {
 }
 
 /// `REDIS_URL`, which may have a password in it.
-fn url(env: &mut Env) -> String {
-    let url = env.text("REDIS_URL").unwrap_or_else(|| URL.to_owned());
-    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
-        env.refuse("REDIS_URL: it does not begin with `redis://` or `rediss://`");
-    } else if let Err(error) = Client::open(url.as_str()) {
+fn url(env: &mut Env, authorities: Option<&[u8]>) -> String {
+    let url = env.url("REDIS_URL", &["redis", "rediss"]).unwrap_or_else(|| URL.to_owned());
+    if url.contains('#') {
+        env.refuse(
+            "REDIS_URL: `#` is not supported, since `#insecure` would take any server for the \
+             cache; REDIS_CA_FILE names those who may vouch for it",
+        );
+    } else if let Err(error) = client(&url, authorities) {
         env.refuse(format_args!("REDIS_URL: {error}"));
     }
     url
+}
+
+/// `REDIS_CA_FILE`.
+fn authorities(env: &mut Env) -> Option<Vec<u8>> {
+    let path = env.text("REDIS_CA_FILE")?;
+    let pem = env.file("REDIS_CA_FILE", &path)?;
+    let mut certificates = CertificateDer::pem_slice_iter(&pem).peekable();
+    if certificates.peek().is_none() || certificates.any(|certificate| certificate.is_err()) {
+        env.refuse(format_args!("REDIS_CA_FILE: `{path}` has no certificates in it, as PEM"));
+        return None;
+    }
+    Some(pem)
+}
+
+/// What connects to the server at `url`.
+fn client(url: &str, authorities: Option<&[u8]>) -> RedisResult<Client> {
+    match authorities {
+        None => Client::open(url),
+        Some(pem) => {
+            let root_cert = Some(pem.to_owned());
+            Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })
+        }
+    }
 }
 
 /// `CACHE_PREFIX`. `redis-cli --scan` is to find by it what it stands for and
@@ -382,6 +415,7 @@ mod tests {
     fn cache() -> (Cache<u32, Thing, &'static str>, Context) {
         let settings = Settings {
             url: "redis://127.0.0.1:1".to_owned(),
+            authorities: None,
             connect_timeout: Duration::from_secs(1),
             command_timeout: Duration::from_secs(1),
             ttl: Duration::from_secs(60),

@@ -61,6 +61,7 @@ const REFUSALS: [&str; 13] = [
 /// Redis, as this process sees it.
 pub struct Remote {
     url: String,
+    authorities: Option<Vec<u8>>,
     command_timeout: Duration,
     connect_timeout: Duration,
     /// An entry that there never is.
@@ -119,6 +120,7 @@ impl Remote {
     ) -> Arc<Remote> {
         let remote = Arc::new(Remote {
             url: settings.url.clone(),
+            authorities: settings.authorities.clone(),
             command_timeout: settings.command_timeout,
             connect_timeout: settings.connect_timeout,
             nothing,
@@ -353,7 +355,7 @@ impl Remote {
             let config = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(self.connect_timeout))
                 .set_response_timeout(None);
-            let client = Client::open(self.url.as_str())?;
+            let client = super::client(&self.url, self.authorities.as_deref())?;
             let made = client.get_multiplexed_async_connection_with_config(&config).await?;
             self.remove_pending(made.clone()).await?;
             Ok(made)

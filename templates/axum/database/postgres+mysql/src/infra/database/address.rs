@@ -1,0 +1,85 @@
+//! `DATABASE_URL`, taken as it is written or not at all. sqlx passes over parameters
+//! that it does not know, and opens the files of others when it connects: one that is
+//! missing would look like a server that is down, and be waited for.
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sqlx::ConnectOptions;
+use url::Url;
+
+use crate::config::Env;
+
+const NAME: &str = "DATABASE_URL";
+
+/// What a parameter of the URL is.
+#[derive(Clone, Copy)]
+pub enum Parameter {
+    /// What sqlx checks.
+    Text,
+    /// The path of a file with certificates.
+    Certificates,
+    /// The path of a file with a private key.
+    Key,
+}
+
+/// Reads the URL, which has one of `schemes` and none but these parameters.
+pub fn read<T: ConnectOptions>(
+    env: &mut Env,
+    schemes: &[&str],
+    parameters: &[(&str, Parameter)],
+) -> Option<T> {
+    let url = env.url(NAME, schemes)?;
+    let url = Url::parse(&url).map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
+    if url.fragment().is_some() {
+        env.refuse(format_args!("{NAME}: percent-encode `#` as `%23`, or leave out what follows"));
+    }
+    for (name, value) in url.query_pairs() {
+        match parameters.iter().find(|(known, _)| *known == name) {
+            Some((name, kind)) => check(env, &format!("{NAME}: `{name}`"), &value, *kind),
+            None => {
+                // Not which one it is: it may be the rest of a password.
+                let known: Vec<_> = parameters.iter().map(|(name, _)| *name).collect();
+                let known = known.join(", ");
+                env.refuse(format_args!("{NAME}: it has a parameter that is none of {known}"));
+            }
+        }
+    }
+    T::from_url(&url).map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()
+}
+
+/// Refuses the path of a file that is missing or does not hold what it should.
+pub fn check(env: &mut Env, name: &str, value: &str, kind: Parameter) {
+    let (what, is_in): (_, fn(&[u8]) -> bool) = match kind {
+        Parameter::Text => return,
+        Parameter::Certificates => ("certificates", are_certificates),
+        Parameter::Key => ("private key", is_key),
+    };
+    let content = env.file(name, value);
+    // An error of the parser would show a line of it.
+    if content.is_some_and(|content| !is_in(&content)) {
+        env.refuse(format_args!("{name}: `{value}` has no {what} in it, as PEM"));
+    }
+}
+
+fn are_certificates(pem: &[u8]) -> bool {
+    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
+    certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
+}
+
+fn is_key(pem: &[u8]) -> bool {
+    PrivateKeyDer::from_pem_slice(pem).is_ok()
+}
+
+/// The host of a URL as sockets and certificates have it: sqlx leaves the brackets
+/// around an address of IPv6, and nothing has that name.
+pub fn host(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Where that is, as a URL has it.
+pub fn place(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
