@@ -22,7 +22,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, RedisResult, TlsCertificates};
+use redis::{Client, RedisResult, TlsCertificates, parse_redis_url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
@@ -325,11 +325,14 @@ fn decode<V: Cached>(kept: &[u8]) -> serde_json::Result<Option<V>> {
 /// `REDIS_URL`, which may have a password in it.
 fn url(env: &mut Env, authorities: Option<&[u8]>) -> String {
     let url = env.url("REDIS_URL", &["redis", "rediss"]).unwrap_or_else(|| URL.to_owned());
+    let parsed = parse_redis_url(&url);
     if url.contains('#') {
         env.refuse(
             "REDIS_URL: `#` is not supported, since `#insecure` would take any server for the \
              cache; REDIS_CA_FILE names those who may vouch for it",
         );
+    } else if parsed.is_some_and(|url| url.query_pairs().any(|(name, _)| name != "protocol")) {
+        env.refuse("REDIS_URL: it has a parameter other than `protocol`");
     } else if let Err(error) = client(&url, authorities) {
         env.refuse(format_args!("REDIS_URL: {error}"));
     }

@@ -19,7 +19,7 @@ pub fn url() -> String {
 }
 
 /// The same with what may stand before and after the address.
-fn parts(url: &str) -> (&str, &str, &str) {
+pub fn parts(url: &str) -> (&str, &str, &str) {
     let authority = url.find("://").expect("a URL") + 3;
     let end = url[authority..].find('/').map_or(url.len(), |slash| authority + slash);
     let start = url[authority..end].find('@').map_or(authority, |at| authority + at + 1);

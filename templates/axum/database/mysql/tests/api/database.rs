@@ -2,6 +2,7 @@
 //!
 //! The server is that of `TEST_MYSQL_URL`, where the user may create databases.
 
+mod address;
 mod defaults;
 mod faults;
 mod protocol;
@@ -27,6 +28,10 @@ const SERVER: &str = "mysql://root@127.0.0.1:3306/mysql";
 
 /// The server has to prove who it is.
 const STRICT_TLS: MySqlSslMode = MySqlSslMode::VerifyIdentity;
+
+/// The parameters of a URL that name files: of authorities, of a certificate and of
+/// its key.
+const FILES: [&str; 3] = ["ssl-ca", "ssl-cert", "ssl-key"];
 
 /// Lets nobody read which migrations were applied.
 const LOCK_MIGRATIONS: &str = "LOCK TABLES _sqlx_migrations WRITE";

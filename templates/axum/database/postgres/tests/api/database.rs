@@ -2,6 +2,8 @@
 //!
 //! The server is that of `TEST_POSTGRES_URL`, where the role may create databases.
 
+mod address;
+mod client;
 mod faults;
 mod index;
 mod plans;
@@ -29,6 +31,10 @@ const SERVER: &str = "postgres://postgres:postgres@127.0.0.1:5432/postgres";
 
 /// The server has to prove who it is.
 const STRICT_TLS: PgSslMode = PgSslMode::VerifyFull;
+
+/// The parameters of a URL that name files: of authorities, of a certificate and of
+/// its key.
+const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 
 /// Lets nobody read which migrations were applied.
 const LOCK_MIGRATIONS: &str = "BEGIN; LOCK TABLE _sqlx_migrations";

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::TestDatabase;
 use super::wire::{From, read};
 use crate::app::TestApp;
+use crate::process::Process;
 use crate::{ITEMS, TABLE};
 
 /// As bad as it gets: nothing is committed unless told to, each commit begins another
@@ -77,5 +78,38 @@ async fn what_is_acknowledged_is_committed_whatever_is_set_for_new_connections()
         let id = app.create(ITEMS, &email).await.json(201)["id"].as_str().expect("text").to_owned();
         assert_eq!(stored().await, 1);
         assert_eq!(app.delete(ITEMS, &id).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn text_comes_back_as_it_was_stored_whatever_character_set_is_set_for_new_connections() {
+    const NAME: &str = "Zo\u{eb} \u{1f980}";
+    let database = Arc::new(TestDatabase::create().await);
+    let addr = listen("SET NAMES latin1").await;
+    for url in [database.url_by_way_of(addr), database.url_by_way_of(database.network.addr)] {
+        let app = TestApp::on(Arc::clone(&database), &[("DATABASE_URL", &url)]).await;
+        let app = app.expect("the service starts");
+        let body = serde_json::json!({ "email": "zoe@example.org", "name": NAME });
+        let created = app.post(ITEMS, &body).await;
+        let id = created.json(201)["id"].as_str().expect("text").to_owned();
+        assert_eq!(app.read(ITEMS, &id).await.json(200)["name"], NAME);
+        // It is stored as what it is, and not as what comes back as the same.
+        let stored = format!("SELECT name FROM {TABLE} WHERE char_length(name) = 5");
+        let stored = sqlx::query_scalar(sqlx::AssertSqlSafe(stored));
+        let stored: String = stored.fetch_one(&mut database.connect().await).await.expect("a row");
+        assert_eq!(stored, NAME);
+        assert_eq!(app.delete(ITEMS, &id).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_url_with_another_character_set_or_time_zone_is_refused() {
+    let database = TestDatabase::create().await;
+    for parameter in ["charset=latin1", "charset=utf8", "time-zone=%2B02:00", "timezone=SYSTEM"] {
+        let url = format!("mysql://root@127.0.0.1/name?{parameter}");
+        let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+        assert_eq!(end.code, Some(1));
+        assert!(end.errors.contains("\n  DATABASE_URL: "), "{}", end.errors);
+        assert_eq!(end.log, [""; 0]);
     }
 }

@@ -16,26 +16,36 @@ const NAME: &str = "DATABASE_URL";
 pub enum Parameter {
     /// What sqlx checks.
     Text,
-    /// The path of a file with certificates.
-    Certificates,
+    /// The path of a file with the certificates of authorities.
+    Authorities,
+    /// The path of a file with the certificate of the service.
+    Certificate,
     /// The path of a file with a private key.
     Key,
 }
 
-/// Reads the URL, which has one of `schemes` and none but these parameters.
+/// Reads the URL, which has one of `schemes` and none but these parameters. Whether the
+/// server's certificate is checked, `verifies` tells.
 pub fn read<T: ConnectOptions>(
     env: &mut Env,
     schemes: &[&str],
     parameters: &[(&str, Parameter)],
+    verifies: impl Fn(&T) -> bool,
 ) -> Option<T> {
     let url = env.url(NAME, schemes)?;
     let url = Url::parse(&url).map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
     if url.fragment().is_some() {
         env.refuse(format_args!("{NAME}: percent-encode `#` as `%23`, or leave out what follows"));
     }
+    let mut authorities = None;
     for (name, value) in url.query_pairs() {
         match parameters.iter().find(|(known, _)| *known == name) {
-            Some((name, kind)) => check(env, &format!("{NAME}: `{name}`"), &value, *kind),
+            Some((name, kind)) => {
+                check(env, &format!("{NAME}: `{name}`"), &value, *kind);
+                if let Parameter::Authorities = kind {
+                    authorities = Some(*name);
+                }
+            }
             None => {
                 // Not which one it is: it may be the rest of a password.
                 let known: Vec<_> = parameters.iter().map(|(name, _)| *name).collect();
@@ -44,14 +54,19 @@ pub fn read<T: ConnectOptions>(
             }
         }
     }
-    T::from_url(&url).map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()
+    let options = T::from_url(&url);
+    let options = options.map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
+    if let Some(name) = authorities.filter(|_| !verifies(&options)) {
+        env.refuse(format_args!("{NAME}: `{name}` has no effect, as no certificate is checked"));
+    }
+    Some(options)
 }
 
 /// Refuses the path of a file that is missing or does not hold what it should.
 pub fn check(env: &mut Env, name: &str, value: &str, kind: Parameter) {
     let (what, is_in): (_, fn(&[u8]) -> bool) = match kind {
         Parameter::Text => return,
-        Parameter::Certificates => ("certificates", are_certificates),
+        Parameter::Authorities | Parameter::Certificate => ("certificates", are_certificates),
         Parameter::Key => ("private key", is_key),
     };
     let content = env.file(name, value);

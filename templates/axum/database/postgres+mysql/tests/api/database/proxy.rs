@@ -1,6 +1,6 @@
 //! The network between the service and a server, with what can happen to it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -30,7 +30,12 @@ pub struct Proxy {
 impl Proxy {
     /// In front of `server`, a host and a port.
     pub async fn start(server: String) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Proxy::on(Ipv4Addr::LOCALHOST.into(), server).await
+    }
+
+    /// The same, on an address of this host.
+    pub async fn on(host: IpAddr, server: String) -> Proxy {
+        let listener = TcpListener::bind((host, 0)).await.expect("a port");
         let addr = listener.local_addr().expect("it is bound");
         let mode = watch::Sender::new(Mode::Pass(Duration::ZERO));
         let running = tokio::spawn(run(listener, server.clone(), mode.clone()));
