@@ -39,7 +39,7 @@ pub fn read<T: ConnectOptions>(
     }
     let mut authorities = None;
     for (name, value) in url.query_pairs() {
-        match parameters.iter().find(|(known, _)| *known == name) {
+        match parameters.iter().find(|(known, _)| is(&name, known)) {
             Some((name, kind)) => {
                 check(env, &format!("{NAME}: `{name}`"), &value, *kind);
                 if let Parameter::Authorities = kind {
@@ -60,6 +60,13 @@ pub fn read<T: ConnectOptions>(
         env.refuse(format_args!("{NAME}: `{name}` has no effect, as no certificate is checked"));
     }
     Some(options)
+}
+
+/// Whether a parameter is the known one, or one of a family such as `options[]`.
+fn is(name: &str, known: &str) -> bool {
+    let Some(family) = known.strip_suffix("[]") else { return name == known };
+    let member = name.strip_prefix(family);
+    member.is_some_and(|member| member.starts_with('[') && member.ends_with(']'))
 }
 
 /// Refuses the path of a file that is missing or does not hold what it should.

@@ -1,7 +1,32 @@
-//! The variables of PostgreSQL's own clients, which say what the URL leaves out.
+//! What PostgreSQL's own clients are told in the URL, and in variables that say what the
+//! URL leaves out.
+
+use std::sync::Arc;
 
 use super::TestDatabase;
+use crate::app::TestApp;
 use crate::process::Process;
+
+#[tokio::test]
+async fn a_session_has_the_options_and_the_name_that_the_url_gives_it() {
+    const NAMES: &str = "
+        SELECT DISTINCT application_name FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let database = Arc::new(TestDatabase::create().await);
+    let url = database.url_by_way_of(database.network.addr);
+    let url = format!("{url}&options[lock_timeout]=5s&application_name=ada");
+    let app = TestApp::on(Arc::clone(&database), &[("DATABASE_URL", &url)]).await;
+    let _app = app.expect("the service starts");
+    assert_eq!(database.texts(NAMES).await, ["ada"]);
+
+    let url = format!("{url}&options[work_mem=1MB");
+    let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+    assert!(
+        end.errors.contains("DATABASE_URL: it has a parameter that is none of "),
+        "{}",
+        end.errors
+    );
+}
 
 #[tokio::test]
 async fn a_variable_of_the_client_that_cannot_be_used_is_a_mistake_like_any_other() {
