@@ -115,6 +115,17 @@ async fn a_file_that_cannot_be_read_as_a_secret_is_told_with_its_path_and_the_re
 }
 
 #[tokio::test]
+async fn a_secret_in_place_of_the_path_of_its_file_is_not_shown() {
+    let database = TestDatabase::create().await;
+    let url = format!("other://user:{SECRET}@host/name");
+    let variables = [("DATABASE_URL", ""), ("DATABASE_URL_FILE", &url)];
+    let end = Process::start("serve", &database, &variables).end().await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.errors.contains("\n  DATABASE_URL_FILE: "), "{}", end.errors);
+    assert!(!end.errors.contains(SECRET), "{}", end.errors);
+}
+
+#[tokio::test]
 async fn a_secret_that_is_set_twice_is_refused() {
     let database = TestDatabase::create().await;
     let file = TestFile::new(url(&database));

@@ -24,8 +24,8 @@ pub enum Parameter {
     Key,
 }
 
-/// Reads the URL, which has one of `schemes` and none but these parameters. Whether the
-/// server's certificate is checked, `verifies` tells.
+/// Reads the URL, which has one of `schemes` and none but these parameters. `verifies`
+/// tells whether the server's certificate is checked.
 pub fn read<T: ConnectOptions>(
     env: &mut Env,
     schemes: &[&str],

@@ -126,6 +126,8 @@ async fn a_file_of_the_url_that_is_missing_or_holds_something_else_is_a_mistake_
             assert!(told && end.errors.contains(reason), "{}", end.errors);
             assert_eq!(end.log, [""; 0]);
         }
+        // It is not a path, and not shown as one.
+        end(&database, &url(&format!("://host/name?{name}=-----BEGIN KEY-----hunter2"))).await;
     }
 }
 
