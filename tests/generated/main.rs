@@ -76,18 +76,20 @@ fn trials() -> Vec<Trial> {
             subject.trials(&format!("soak::{soaked}"), &[soak::ALL]),
         ));
     }
-    for (cache, checks) in [
-        ("memory", [scrape::ALL, scrape::RULES].concat()),
-        ("redis", scrape::RULES.to_vec()),
-        ("none", scrape::RULES.to_vec()),
+    let scraped = [scrape::ALL, scrape::RULES].concat();
+    for (observability, cache, checks) in [
+        ("prometheus", "memory", &scraped[..]),
+        ("prometheus", "redis", scrape::RULES),
+        ("prometheus", "none", scrape::RULES),
+        ("opentelemetry", "none", scrape::RULES),
     ] {
         let flags = vec![
-            "--observability=prometheus".to_owned(),
+            format!("--observability={observability}"),
             format!("--cache={cache}"),
         ];
         let subject = Subject::new("accounts-api", flags, Vec::new(), "/v1/accounts");
-        let prefix = format!("prometheus+{cache}");
-        trials.extend(ignored(subject.trials(&prefix, &[&checks])));
+        let prefix = format!("{observability}+{cache}");
+        trials.extend(ignored(subject.trials(&prefix, &[checks])));
     }
     for (name, flags, path) in AWKWARD {
         let flags = flags.iter().map(|flag| flag.to_string()).collect();

@@ -16,6 +16,7 @@
 //! others. It is one function rather than nine layers because layers are not free,
 //! even empty ones, and because it can be read.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -58,8 +59,12 @@ const CREDENTIALS: [HeaderName; 3] =
 /// Whoever asks these must get an answer from a busy service, too.
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/health"];
 
-/// How much of what a client says that it is goes into the log, in bytes.
-const USER_AGENT_AT_MOST: usize = 256;
+/// How much of a path is kept, in bytes: more than any route needs. A head may hold
+/// a hundred times as much, which would be in every line and span.
+const PATH_LIMIT: usize = 1_024;
+
+/// The same of what a client says that it is.
+const USER_AGENT_LIMIT: usize = 256;
 
 /// What nginx calls a request whose client has gone; nobody gets to see it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -247,7 +252,8 @@ struct Record {
 
 impl Record {
     fn start(stack: &Stack, request: &Request, route: Route, context: Context) -> Record {
-        stack.0.metrics.request_started();
+        let method = method(request.method());
+        stack.0.metrics.request_started(method);
         let headers = request.headers();
         let peer = request.extensions().get::<Peer>();
         Record {
@@ -256,9 +262,9 @@ impl Record {
             stack: stack.clone(),
             context,
             started: Instant::now(),
-            method: method(request.method()),
+            method,
             route,
-            path: request.uri().path().into(),
+            path: shortened(request.uri().path(), PATH_LIMIT).into(),
             status: CLIENT_CLOSED_REQUEST,
             error_type: Some("client_disconnected"),
         }
@@ -284,6 +290,8 @@ impl Drop for Record {
             error_type: self.error_type,
             duration,
         });
+        let user_agent = self.user_agent.as_ref().and_then(|name| name.to_str().ok());
+        let user_agent = user_agent.map(|name| shortened(name, USER_AGENT_LIMIT));
         self.stack.0.log.request(&RequestLine {
             context: &self.context,
             method: self.method,
@@ -293,14 +301,18 @@ impl Drop for Record {
             error_type: self.error_type,
             duration,
             client: self.client,
-            user_agent: self.user_agent.as_ref().and_then(|name| name.to_str().ok()).map(cut),
+            user_agent: user_agent.as_deref(),
         });
     }
 }
 
-/// What of the client's name goes into the log. It is ASCII.
-fn cut(user_agent: &str) -> &str {
-    user_agent.get(..USER_AGENT_AT_MOST).unwrap_or(user_agent)
+/// A text as it is shown, with its end replaced by `…` where it is too long.
+fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return text.into();
+    }
+    let (kept, _) = text.split_at(text.floor_char_boundary(limit));
+    format!("{kept}…").into()
 }
 
 /// A label must not have as many values as there are words.

@@ -115,7 +115,7 @@ impl Log {
 }
 
 /// The finest level of request lines that `filter` lets through.
-pub fn request_level(filter: &Targets) -> LevelFilter {
+fn request_level(filter: &Targets) -> LevelFilter {
     let levels = [Level::INFO, Level::WARN, Level::ERROR];
     let finest = levels.into_iter().find(|level| filter.would_enable(REQUEST_TARGET, level));
     finest.map_or(LevelFilter::OFF, LevelFilter::from_level)

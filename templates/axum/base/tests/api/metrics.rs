@@ -15,11 +15,13 @@ pub struct Metrics(pub Vec<Series>);
 
 impl Metrics {
     /// The sum of all series with this name and these labels, whatever other
-    /// labels they have; 0 where there is none.
+    /// labels they have; 0 where there is none. A label that is not there is an
+    /// empty one.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let wanted = |series: &&Series| {
             let has = |(name, value): &(&str, &str)| {
-                series.labels.iter().any(|(label, is)| label == name && is == value)
+                let label = series.labels.iter().find(|(label, _)| label == name);
+                label.map_or("", |(_, value)| value) == *value
             };
             series.name == name && labels.iter().all(has)
         };

@@ -12,8 +12,9 @@ use axum::extract::Request;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
@@ -22,19 +23,19 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::Route;
 use super::buffer::Buffer;
-use super::exporter::queue::{Queue, Record};
-use super::exporter::{LOGS, Signal, TRACES, resource};
+use super::event::JsonEvent;
+use super::exporter::Signal;
+use super::exporter::collector::Record;
+use super::exporter::queue::Queue;
+use super::exporter::settings::{LOGS, TRACES};
 use super::line::{Format, RequestLine, json_field};
-use super::trace::{RequestSpan, read_sampler};
+use super::trace::{Propagators, RequestSpan, Tracing, read_sampler};
+use super::{REQUEST_TARGET, Route};
 use crate::config::Env;
 use crate::context::Waits;
 
 pub use super::buffer::Flush;
-
-/// The target that turns the request lines off, as in `RUST_LOG=info,request=off`.
-const REQUEST_TARGET: &str = "request";
 
 /// What sending a record logs must not become a record: there would be no end.
 const SENDERS: [&str; 7] = ["h2", "hyper", "mio", "opentelemetry", "tonic", "tower", "want"];
@@ -48,10 +49,18 @@ pub struct Settings {
     pub filter: Targets,
     /// Where to send records, if anywhere.
     pub logs: Option<Signal>,
-    /// Where to send spans; without, none are made.
-    pub traces: Option<Signal>,
+    /// Which spans to send, and where; without, none are made.
+    pub traces: Option<Traces>,
+}
+
+/// How to trace.
+#[derive(Clone)]
+pub struct Traces {
+    pub signal: Signal,
     /// `OTEL_TRACES_SAMPLER`: which traces are sent.
     pub sampler: Sampler,
+    /// `OTEL_PROPAGATORS`: what services tell each other.
+    pub propagators: Propagators,
 }
 
 impl Settings {
@@ -61,8 +70,11 @@ impl Settings {
             format: Format::read(env),
             filter: env.parse("RUST_LOG", Targets::new().with_default(Level::INFO)),
             logs: Signal::read(env, &LOGS),
-            traces: Signal::read(env, &TRACES),
-            sampler: read_sampler(env),
+            traces: Signal::read(env, &TRACES).map(|signal| Traces {
+                signal,
+                sampler: read_sampler(env),
+                propagators: Propagators::read(env),
+            }),
         }
     }
 }
@@ -72,7 +84,8 @@ impl Settings {
 pub struct Log {
     buffer: Buffer,
     format: Format,
-    requests: bool,
+    /// The finest level of request lines that are written.
+    requests: LevelFilter,
     records: Option<Records>,
     spans: Option<Spans>,
 }
@@ -87,8 +100,8 @@ struct Records {
 
 #[derive(Clone)]
 struct Spans {
-    tracer: SdkTracer,
-    queue: Queue<SpanData>,
+    tracing: Tracing,
+    queue: Queue<Span>,
     signal: Signal,
 }
 
@@ -96,10 +109,10 @@ impl Log {
     /// A log that goes to `out`, written by a thread of its own, and to queues
     /// that the exporter empties.
     pub fn new(settings: &Settings, out: impl Write + Send + 'static) -> (Log, Flush) {
-        let (buffer, flush) = Buffer::new(out);
+        let (buffer, flush) = Buffer::new(out, settings.format);
         let records = settings.logs.clone().map(Records::new);
-        let spans = settings.traces.clone().map(|signal| Spans::new(signal, &settings.sampler));
-        let requests = settings.filter.would_enable(REQUEST_TARGET, &Level::INFO);
+        let spans = settings.traces.clone().map(Spans::new);
+        let requests = request_level(&settings.filter);
         (Log { buffer, format: settings.format, requests, records, spans }, flush)
     }
 
@@ -113,22 +126,22 @@ impl Log {
         let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
         let registry = tracing_subscriber::registry().with(settings.filter.clone()).with(records);
         match self.format {
-            Format::Json => registry.with(lines.json().flatten_event(true)).init(),
+            Format::Json => registry.with(lines.json().event_format(JsonEvent)).init(),
             Format::Pretty => registry.with(lines.with_ansi(io::stdout().is_terminal())).init(),
         }
     }
 
     /// Opens the span of a request, a child of the one that the client names.
     pub fn request_span(&self, id: &str, request: &Request, route: &Route) -> RequestSpan {
-        let tracer = self.spans.as_ref().map(|spans| &spans.tracer);
-        RequestSpan::begin(tracer, id, request, route)
+        let tracing = self.spans.as_ref().map(|spans| &spans.tracing);
+        RequestSpan::begin(tracing, id, request, route)
     }
 
     /// Ends the span of a request and writes its line.
     pub fn request(&self, line: &RequestLine) {
         let span = line.context.span();
         span.end(line);
-        if !self.requests {
+        if line.level() > self.requests {
             return;
         }
         if let Some(Records { logger, .. }) = &self.records {
@@ -161,7 +174,7 @@ impl Log {
     }
 
     /// The spans that wait to be sent.
-    pub fn spans(&self) -> Option<(Queue<SpanData>, Signal)> {
+    pub fn spans(&self) -> Option<(Queue<Span>, Signal)> {
         self.spans.as_ref().map(|spans| (spans.queue.clone(), spans.signal.clone()))
     }
 
@@ -173,20 +186,19 @@ impl Log {
 
 impl Records {
     fn new(signal: Signal) -> Records {
-        let queue = Queue::new(signal.queue);
-        let provider = SdkLoggerProvider::builder().with_log_processor(queue.clone());
-        let provider = provider.with_resource(resource()).build();
+        let queue = Queue::new(&signal);
+        let provider = SdkLoggerProvider::builder().with_log_processor(queue.clone()).build();
         let logger = provider.logger(env!("CARGO_PKG_NAME"));
         Records { provider, logger, queue, signal }
     }
 }
 
 impl Spans {
-    fn new(signal: Signal, sampler: &Sampler) -> Spans {
-        let queue = Queue::new(signal.queue);
+    fn new(Traces { signal, sampler, propagators }: Traces) -> Spans {
+        let queue = Queue::new(&signal);
         let provider = SdkTracerProvider::builder().with_span_processor(queue.clone());
-        let provider = provider.with_sampler(sampler.clone()).with_resource(resource()).build();
-        Spans { tracer: provider.tracer(env!("CARGO_PKG_NAME")), queue, signal }
+        let tracer = provider.with_sampler(sampler).build().tracer(env!("CARGO_PKG_NAME"));
+        Spans { tracing: Tracing { tracer, propagators }, queue, signal }
     }
 }
 
@@ -194,19 +206,32 @@ impl Spans {
 /// where they have one.
 fn record<R: LogRecord>(line: &RequestLine, mut record: R) -> R {
     record.set_target(REQUEST_TARGET);
-    record.set_severity_number(Severity::Info);
-    record.set_severity_text("INFO");
+    let level = line.level();
+    record.set_severity_number(match level {
+        Level::ERROR => Severity::Error,
+        Level::WARN => Severity::Warn,
+        _ => Severity::Info,
+    });
+    record.set_severity_text(level.as_str());
     record.set_body("request".into());
     if let Some(ids) = line.context.span().ids() {
         record.set_trace_context(ids.trace_id(), ids.span_id(), Some(ids.trace_flags()));
     }
     record.add_attribute("request_id", line.context.request_id().to_owned());
     record.add_attribute("http.request.method", line.method);
-    record.add_attribute("http.route", line.route.as_str().to_owned());
+    if let Some(route) = line.route.matched() {
+        record.add_attribute("http.route", route.to_owned());
+    }
     record.add_attribute("url.path", line.path.to_owned());
     record.add_attribute("http.response.status_code", i64::from(line.status));
     if let Some(error_type) = line.error_type {
         record.add_attribute("error.type", error_type);
+    }
+    if let Some(client) = line.client {
+        record.add_attribute("client.address", client.to_string());
+    }
+    if let Some(user_agent) = line.user_agent {
+        record.add_attribute("user_agent.original", user_agent.to_owned());
     }
     let millis = |time: std::time::Duration| AnyValue::Double(time.as_secs_f64() * 1e3);
     record.add_attribute("duration_ms", millis(line.duration));
@@ -215,6 +240,13 @@ fn record<R: LogRecord>(line: &RequestLine, mut record: R) -> R {
         record.add_attribute(format!("{dependency}_ms"), millis(time));
     }
     record
+}
+
+/// The finest level of request lines that `filter` lets through.
+fn request_level(filter: &Targets) -> LevelFilter {
+    let levels = [Level::INFO, Level::WARN, Level::ERROR];
+    let finest = levels.into_iter().find(|level| filter.would_enable(REQUEST_TARGET, level));
+    finest.map_or(LevelFilter::OFF, LevelFilter::from_level)
 }
 
 impl Write for Log {

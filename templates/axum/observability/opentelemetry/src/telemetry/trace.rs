@@ -15,13 +15,16 @@ use opentelemetry::trace::{
     FutureExt, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{Sampler, SdkTracer};
 use tracing::{Instrument, Span};
 
 use super::line::RequestLine;
 use super::{Operation, Route};
 use crate::config::Env;
+
+/// What the span around a request is called in the log.
+pub const REQUEST_SPAN: &str = "request";
 
 /// The span around one request. Clones are the same span.
 #[derive(Clone, Debug)]
@@ -33,32 +36,45 @@ pub struct RequestSpan {
 #[derive(Clone, Debug)]
 struct Traced {
     context: Context,
-    tracer: SdkTracer,
+    tracing: Tracing,
+}
+
+/// What makes spans, and what tells services of each other's.
+#[derive(Clone, Debug)]
+pub struct Tracing {
+    pub tracer: SdkTracer,
+    pub propagators: Propagators,
+}
+
+/// `OTEL_PROPAGATORS`: what is taken from whoever calls, and handed on to whoever
+/// is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Propagators {
+    trace_context: bool,
+    baggage: bool,
 }
 
 impl RequestSpan {
     /// The span of a request that has just come in. What there is to say of the
     /// request is said at its end.
     pub fn begin(
-        tracer: Option<&SdkTracer>,
+        tracing: Option<&Tracing>,
         id: &str,
         request: &Request,
         route: &Route,
     ) -> RequestSpan {
-        let traced = tracer.map(|tracer| {
-            let parent = Headers(request.headers());
-            let parent =
-                TraceContextPropagator::new().extract_with_context(&Context::new(), &parent);
+        let traced = tracing.map(|tracing| {
+            let parent = tracing.propagators.extract(request.headers());
             let span = SpanBuilder::from_name("request").with_kind(SpanKind::Server);
-            let span = tracer.build_with_context(span, &parent);
-            Traced { context: parent.with_span(span), tracer: tracer.clone() }
+            let span = tracing.tracer.build_with_context(span, &parent);
+            Traced { context: parent.with_span(span), tracing: tracing.clone() }
         });
         let (method, route) = (request.method().as_str(), route.as_str());
         let ids = traced.as_ref().map(Traced::ids);
         let trace_id = ids.as_ref().map(|ids| tracing::field::display(ids.trace_id()));
         let span_id = ids.as_ref().map(|ids| tracing::field::display(ids.span_id()));
         let lines =
-            tracing::info_span!("request", request_id = id, method, route, trace_id, span_id);
+            tracing::info_span!(REQUEST_SPAN, request_id = id, method, route, trace_id, span_id);
         RequestSpan { lines, traced }
     }
 
@@ -78,7 +94,7 @@ impl RequestSpan {
     pub fn called(&self, call: Operation, error_type: Option<&'static str>, time: Duration) {
         let Operation { system, name, collection } = call;
         tracing::debug!(parent: &self.lines, system, name, collection, error_type, ?time, "called");
-        let Some(Traced { context, tracer }) = &self.traced else { return };
+        let Some(Traced { context, tracing }) = &self.traced else { return };
         if !context.span().is_recording() {
             return;
         }
@@ -100,7 +116,7 @@ impl RequestSpan {
             attributes: Some(attributes),
             ..SpanBuilder::default()
         };
-        let mut span = tracer.build_with_context(span, context);
+        let mut span = tracing.tracer.build_with_context(span, context);
         if let Some(error_type) = error_type {
             span.set_status(Status::error(error_type));
         }
@@ -129,6 +145,12 @@ impl RequestSpan {
             }
             None => span.update_name(method),
         }
+        if let Some(client) = line.client {
+            attributes.push(KeyValue::new("client.address", client.to_string()));
+        }
+        if let Some(user_agent) = line.user_agent {
+            attributes.push(KeyValue::new("user_agent.original", user_agent.to_owned()));
+        }
         // A client that has gone got no answer, so there is no status to name.
         if line.status != 499 {
             attributes.push(KeyValue::new("http.response.status_code", i64::from(line.status)));
@@ -149,9 +171,8 @@ impl RequestSpan {
     /// Names the span to a service that is called, so that its own part of the
     /// trace is found below this one.
     pub fn propagate(&self, headers: &mut HeaderMap) {
-        if let Some(traced) = &self.traced {
-            let mut headers = HeadersMut(headers);
-            TraceContextPropagator::new().inject_context(&traced.context, &mut headers);
+        if let Some(Traced { context, tracing }) = &self.traced {
+            tracing.propagators.inject(context, headers);
         }
     }
 }
@@ -159,6 +180,48 @@ impl RequestSpan {
 impl Traced {
     fn ids(&self) -> SpanContext {
         self.context.span().span_context().clone()
+    }
+}
+
+impl Propagators {
+    /// Reads `OTEL_PROPAGATORS`: by default, the trace alone. Baggage may be anybody's
+    /// and hold anything.
+    pub fn read(env: &mut Env) -> Propagators {
+        const NAME: &str = "OTEL_PROPAGATORS";
+        let mut propagators = Propagators { trace_context: false, baggage: false };
+        let list = env.text(NAME).unwrap_or("tracecontext".to_owned()).to_ascii_lowercase();
+        for name in list.split(',').map(str::trim) {
+            match name {
+                "tracecontext" => propagators.trace_context = true,
+                "baggage" => propagators.baggage = true,
+                "none" => {}
+                _ => env.refuse(format_args!(
+                    "{NAME}: `{name}` is not `tracecontext`, `baggage` or `none`"
+                )),
+            }
+        }
+        propagators
+    }
+
+    fn extract(self, headers: &HeaderMap) -> Context {
+        let (mut context, headers) = (Context::new(), Headers(headers));
+        if self.trace_context {
+            context = TraceContextPropagator::new().extract_with_context(&context, &headers);
+        }
+        if self.baggage {
+            context = BaggagePropagator::new().extract_with_context(&context, &headers);
+        }
+        context
+    }
+
+    fn inject(self, context: &Context, headers: &mut HeaderMap) {
+        let mut headers = HeadersMut(headers);
+        if self.trace_context {
+            TraceContextPropagator::new().inject_context(context, &mut headers);
+        }
+        if self.baggage {
+            BaggagePropagator::new().inject_context(context, &mut headers);
+        }
     }
 }
 
@@ -196,6 +259,7 @@ pub fn read_sampler(env: &mut Env) -> Sampler {
         env.refuse(format_args!("OTEL_TRACES_SAMPLER_ARG: {share} is not between 0 and 1"));
     }
     let name = env.text("OTEL_TRACES_SAMPLER").unwrap_or("parentbased_always_on".to_owned());
+    let name = name.to_ascii_lowercase();
     let (parent_based, root) = match name.strip_prefix("parentbased_") {
         Some(root) => (true, root),
         None => (false, name.as_str()),
@@ -226,28 +290,54 @@ mod tests {
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-    fn span(traceparent: &str) -> RequestSpan {
+    fn propagators(list: &str) -> Propagators {
+        let lookup = |variable: &str| match variable {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://collector:4317".to_owned()),
+            "OTEL_PROPAGATORS" => Some(list.to_owned()),
+            _ => None,
+        };
+        let config = Config::read(&lookup).map_err(|error| error.to_string());
+        config.expect("the variables are right").log.traces.expect("sent").propagators
+    }
+
+    fn span(traceparent: &str, propagators: Propagators) -> RequestSpan {
         let tracer = SdkTracerProvider::builder().build().tracer("test");
         let request = Request::get("/").header("traceparent", traceparent);
-        let request = request.header("tracestate", "vendor=1").body(Body::empty()).expect("right");
-        RequestSpan::begin(Some(&tracer), "id", &request, &Route::new(None))
+        let request = request.header("tracestate", "vendor=1").header("baggage", "tenant=a");
+        let request = request.body(Body::empty()).expect("right");
+        let tracing = Tracing { tracer, propagators };
+        RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None))
     }
 
     #[test]
     fn whoever_is_called_learns_of_the_span() {
-        let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"));
+        let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), propagators(""));
         let mut headers = HeaderMap::new();
         span.propagate(&mut headers);
         let ids = span.ids().expect("it is traced");
         assert_eq!(ids.trace_id().to_string(), TRACE);
         assert_eq!(headers["traceparent"], format!("00-{TRACE}-{}-01", ids.span_id()));
         assert_eq!(headers["tracestate"], "vendor=1");
+        assert!(!headers.contains_key("baggage"), "nobody asked for it");
+    }
+
+    #[test]
+    fn what_is_handed_on_can_be_chosen() {
+        let handed_on = |list: &str| {
+            let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), propagators(list));
+            let mut headers = HeaderMap::new();
+            span.propagate(&mut headers);
+            ["traceparent", "baggage"].map(|name| headers.contains_key(name))
+        };
+        assert_eq!(handed_on("tracecontext,baggage"), [true, true]);
+        assert_eq!(handed_on("baggage"), [false, true]);
+        assert_eq!(handed_on("none"), [false, false]);
     }
 
     #[test]
     fn a_trace_that_nobody_can_read_is_not_continued() {
         for traceparent in ["", "00", "00-0-0-01", &format!("00-{TRACE}-0000000000000000-01")] {
-            let ids = span(traceparent).ids().expect("it is traced");
+            let ids = span(traceparent, propagators("")).ids().expect("it is traced");
             assert!(ids.is_valid() && ids.trace_id().to_string() != TRACE, "{traceparent}");
         }
     }
@@ -256,12 +346,13 @@ mod tests {
     fn samplers_are_those_of_the_standard() {
         let read = |name: &'static str, share: &'static str| {
             let lookup = |variable: &str| match variable {
+                "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://collector:4317".to_owned()),
                 "OTEL_TRACES_SAMPLER" => Some(name.to_owned()),
                 "OTEL_TRACES_SAMPLER_ARG" => Some(share.to_owned()),
                 _ => None,
             };
             let config = Config::read(&lookup).map_err(|error| error.to_string());
-            config.map(|config| format!("{:?}", config.log.sampler))
+            config.map(|config| format!("{:?}", config.log.traces.expect("sent").sampler))
         };
         assert_eq!(read("", "").as_deref(), Ok("ParentBased(AlwaysOn)"));
         assert_eq!(read("always_off", "").as_deref(), Ok("AlwaysOff"));

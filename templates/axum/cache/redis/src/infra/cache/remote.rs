@@ -169,12 +169,9 @@ impl Remote {
     /// Removes `entry`, now or as soon as Redis can be reached.
     pub async fn remove(&self, context: &Context, cache: &'static str, entry: String) {
         // What was committed in the last moment has to be removed all the same.
-        let own = Context::new(context.request_id(), self.command_timeout);
+        let context = context.clone().due_in(self.command_timeout);
         let removed: Result<(), _> =
-            self.ask(&own, self.call("DEL", cache), &Cmd::del(&entry)).await;
-        for waits in own.waits() {
-            context.waited(waits.dependency, waits.time);
-        }
+            self.ask(&context, self.call("DEL", cache), &Cmd::del(&entry)).await;
         if removed.is_err() {
             self.remove_later(entry);
         }

@@ -1,5 +1,5 @@
 //! A collector: the services that the protocol defines, on a port of their own,
-//! which keep what they are sent.
+//! which keep what they are sent, and refuse what they are told to.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -29,6 +29,8 @@ use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -41,27 +43,46 @@ pub struct Collector {
     received: Arc<Mutex<Received>>,
 }
 
+/// What a collector takes at once, unless it is set up otherwise.
+const USUAL_LIMIT: usize = 4 << 20;
+
 /// Everything that was sent; of the metrics, what was sent last.
 #[derive(Default)]
 pub struct Received {
+    pub headers: Vec<MetadataMap>,
     pub resources: Vec<Resource>,
     pub spans: Vec<Span>,
     pub records: Vec<LogRecord>,
     pub metrics: Vec<ResourceMetrics>,
+    /// How many spans of each batch to reject from now on.
+    pub rejects: i64,
 }
 
 impl Collector {
     /// A collector that runs as long as the test does.
     pub fn start() -> Collector {
+        Collector::with_limit(USUAL_LIMIT)
+    }
+
+    /// The same, which takes so many bytes at once.
+    pub fn with_limit(limit: usize) -> Collector {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("it can be polled");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let listener = tokio::net::TcpListener::from_std(listener).expect("a runtime");
         let collector = Collector { url, received: Arc::default() };
         let server = Server::builder()
-            .add_service(TraceServiceServer::new(collector.clone()))
-            .add_service(LogsServiceServer::new(collector.clone()))
-            .add_service(MetricsServiceServer::new(collector.clone()))
+            .add_service(
+                TraceServiceServer::new(collector.clone())
+                    .max_decoding_message_size(limit)
+                    .accept_compressed(Gzip),
+            )
+            .add_service(
+                LogsServiceServer::new(collector.clone())
+                    .max_decoding_message_size(limit)
+                    .accept_compressed(Gzip),
+            )
+            .add_service(MetricsServiceServer::new(collector.clone()).accept_compressed(Gzip))
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(server);
         collector
@@ -111,12 +132,17 @@ impl TraceService for Collector {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let mut received = self.received();
+        received.headers.push(request.metadata().clone());
         for of_resource in request.into_inner().resource_spans {
             received.resources.extend(of_resource.resource);
             let scopes = of_resource.scope_spans.into_iter();
             received.spans.extend(scopes.flat_map(|scope| scope.spans));
         }
-        Ok(Response::new(Default::default()))
+        let partial_success = (received.rejects > 0).then(|| ExportTracePartialSuccess {
+            rejected_spans: received.rejects,
+            error_message: "too old".to_owned(),
+        });
+        Ok(Response::new(ExportTraceServiceResponse { partial_success }))
     }
 }
 
@@ -127,6 +153,7 @@ impl LogsService for Collector {
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
         let mut received = self.received();
+        received.headers.push(request.metadata().clone());
         for of_resource in request.into_inner().resource_logs {
             received.resources.extend(of_resource.resource);
             let scopes = of_resource.scope_logs.into_iter();
@@ -142,7 +169,9 @@ impl MetricsService for Collector {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        self.received().metrics = request.into_inner().resource_metrics;
+        let mut received = self.received();
+        received.headers.push(request.metadata().clone());
+        received.metrics = request.into_inner().resource_metrics;
         Ok(Response::new(Default::default()))
     }
 }
