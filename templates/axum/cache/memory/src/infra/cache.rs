@@ -194,6 +194,8 @@ where
     pub async fn remove(&self, _context: &Context, key: &K) {
         self.flights.overtake(key);
         self.entries.entry_by_ref(key).and_compute_with(|_| Op::Remove);
+        // Those that have begun since may have found what is removed now.
+        self.flights.overtake(key);
     }
 }
 
@@ -216,6 +218,8 @@ impl<K, V> Expiry<K, Option<V>> for Ttl {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::hash::Hasher;
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
     use std::thread;
 
@@ -251,6 +255,44 @@ mod tests {
             assert_eq!(found, Ok(Some(Arc::new(0))));
         }
         assert_eq!(loads.load(SeqCst), 1);
+    }
+
+    thread_local! {
+        /// What happens each time that a [`Watched`] is looked for, the last one first.
+        static MEANWHILE: RefCell<Vec<Box<dyn FnOnce()>>> = RefCell::default();
+    }
+
+    /// A key that lets something happen while it is looked for.
+    #[derive(Clone, PartialEq, Eq)]
+    struct Watched;
+
+    impl Hash for Watched {
+        fn hash<H: Hasher>(&self, _: &mut H) {
+            let happens = MEANWHILE.with_borrow_mut(Vec::pop);
+            happens.into_iter().for_each(|happens| happens());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_found_while_it_is_removed_is_passed_on_to_nobody() {
+        let settings = Settings { ttl: Duration::from_secs(60), max_entries: 10 };
+        let cache = Caches::new(&settings, Metrics::new(1)).cache::<_, u32, ()>("test");
+        let cache: &'static Cache<_, _, _> = Box::leak(Box::new(cache));
+        let context = Context::new("test", Duration::from_secs(5));
+        let load =
+            async |value| cache.get_or_load(&context, Watched, async { Ok(Some(value)) }).await;
+        assert_eq!(load(1).await, Ok(Some(Arc::new(1))));
+
+        // Another look-up, which has come to the entry and no further.
+        let find = || {
+            let seat = cache.flights.board(&Watched);
+            let found = cache.entries.get(&Watched).expect("it is still there");
+            seat.land(async { Ok(Ok(found)) }).now_or_never();
+            std::mem::forget(seat);
+        };
+        MEANWHILE.set(vec![Box::new(find), Box::new(|| {})]);
+        cache.remove(&context, &Watched).await;
+        assert_eq!(load(2).await, Ok(Some(Arc::new(2))));
     }
 
     #[tokio::test]
