@@ -2,7 +2,7 @@
 //! they say in `X-Forwarded-For` from whom they have the request. Only those that are
 //! known can be believed: anybody can send that header.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::header::{HeaderMap, HeaderName};
@@ -23,7 +23,7 @@ impl TrustedProxies {
         let mut client = peer.to_canonical();
         while self.trust(client) {
             // What cannot be read ends what is known of the way.
-            let Some(Ok(hop)) = hops.next().map(|hop| hop.trim().parse::<IpAddr>()) else { break };
+            let Some(hop) = hops.next().and_then(|hop| address(hop.trim())) else { break };
             client = hop.to_canonical();
         }
         client
@@ -32,6 +32,13 @@ impl TrustedProxies {
     fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+/// The address of a hop: some proxies add the port, or brackets around one of IPv6.
+fn address(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let host = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
+    host.unwrap_or(hop).parse().ok().or_else(with_port)
 }
 
 impl FromStr for TrustedProxies {
@@ -76,6 +83,17 @@ mod tests {
         assert_eq!(client("10.0.0.0/8", "10.0.0.7", way), "198.51.100.1");
         assert_eq!(client("::1, 192.0.2.1", "::1", &["192.0.2.1"]), "192.0.2.1");
         assert_eq!(client("10.0.0.0/8", "::ffff:10.0.0.7", &["2001:db8::1"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn a_hop_may_have_a_port_or_brackets() {
+        for (hop, expected) in [
+            ("198.51.100.1:5678", "198.51.100.1"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+        ] {
+            assert_eq!(client("10.0.0.0/8", "10.0.0.7", &[hop]), expected);
+        }
     }
 
     #[test]

@@ -1,18 +1,24 @@
 //! What handlers take from a request. axum's own extractors do the work; these
 //! bound it, and answer with a [`Problem`].
 
+use std::borrow::Cow;
+
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::request::Parts;
 use http_body_util::BodyExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem::{FieldError, Problem, ProblemCode};
+use super::shortened;
 use crate::context::Context;
 use crate::domain::{Expected, IdempotencyKey, Version};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How much of a client's own text an answer repeats, in bytes.
+const SHOWN_AT_MOST: usize = 256;
 
 /// A body that is an object of JSON.
 pub struct Json<T>(pub T);
@@ -38,7 +44,8 @@ where
         let body = request.into_body().collect().await;
         let bytes = body.map_err(|_| Problem::new(StatusCode::BAD_REQUEST))?.to_bytes();
         // serde takes a list for a struct, field by field.
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| malformed(&error))?;
             return Err(Problem::fields([FieldError::new("", "must be an object")]));
         }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
@@ -68,17 +75,25 @@ fn refuse(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
     }
     let mut pointer = String::new();
     for segment in error.path() {
+        let segment = segment.to_string();
         pointer.push('/');
-        pointer.push_str(&segment.to_string().replace('~', "~0").replace('/', "~1"));
+        pointer.push_str(&shown(&segment).replace('~', "~0").replace('/', "~1"));
     }
     let detail = reason(error.inner()).into();
     Problem::fields([FieldError { pointer, detail }])
 }
 
+/// What of a client's text goes into the answer: it knows the rest, and an answer must
+/// not be larger than its request.
+fn shown(text: &str) -> Cow<'_, str> {
+    shortened(text, SHOWN_AT_MOST)
+}
+
 /// What is wrong with a value. The error ends with a position, which a pointer says
 /// better.
 pub fn reason(error: &serde_json::Error) -> String {
-    error.to_string().split(" at line ").next().unwrap_or_default().to_owned()
+    let error = error.to_string();
+    shown(error.rsplit_once(" at line ").map_or(&*error, |(reason, _)| reason)).into_owned()
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
@@ -181,7 +196,12 @@ fn tags(
 ) -> Option<Expected> {
     let mut versions = Vec::new();
     for list in headers.get_all(name) {
-        for tag in list.to_str().unwrap_or_default().split(',').map(str::trim) {
+        let mut is_quoted = false;
+        let ends = |letter| {
+            is_quoted ^= letter == '"';
+            letter == ',' && !is_quoted
+        };
+        for tag in list.to_str().unwrap_or_default().split(ends).map(str::trim) {
             if tag == "*" {
                 return Some(Expected::Any);
             }

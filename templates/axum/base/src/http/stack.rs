@@ -16,8 +16,7 @@
 //! others. It is one function rather than nine layers because layers are not free,
 //! even empty ones, and because it can be read.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +39,7 @@ use super::body::{Bodies, BodyLimits, Room};
 use super::client::TrustedProxies;
 use super::health::Health;
 use super::problem::Problem;
+use super::shortened;
 use crate::config::Http;
 use crate::context::Context;
 use crate::server::peer::{Awaited, Peer};
@@ -214,14 +214,22 @@ pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next)
 fn has_a_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).into_iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Authority::try_from(host.as_bytes()).is_ok_and(|authority| {
-            let (host, all) = (authority.host(), authority.as_str());
-            let has_a_good_port = all.len() <= host.len() + 1 || authority.port().is_some();
-            !host.is_empty() && !all.contains('@') && has_a_good_port
-        }),
+        (Some(host), None) => Authority::try_from(host.as_bytes()).is_ok_and(|host| is_host(&host)),
         (None, _) => request.version() < Version::HTTP_11,
         (Some(_), Some(_)) => false,
     }
+}
+
+/// Whether it is a host and perhaps a port, and no more.
+fn is_host(authority: &Authority) -> bool {
+    let host = authority.host();
+    let Some(port) = authority.as_str().strip_prefix(host) else { return false };
+    let is_port = |port: &str| port.bytes().all(|digit| digit.is_ascii_digit());
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    !host.is_empty()
+        && !authority.as_str().contains('@')
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+        && literal.is_none_or(|literal| literal.parse::<Ipv6Addr>().is_ok())
 }
 
 /// The client's own id for the request, if it is fit to be repeated in a log.
@@ -304,15 +312,6 @@ impl Drop for Record {
             user_agent: user_agent.as_deref(),
         });
     }
-}
-
-/// A text as it is shown, with its end replaced by `…` where it is too long.
-fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.len() <= limit {
-        return text.into();
-    }
-    let (kept, _) = text.split_at(text.floor_char_boundary(limit));
-    format!("{kept}…").into()
 }
 
 /// A label must not have as many values as there are words.

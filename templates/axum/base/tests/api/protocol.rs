@@ -72,6 +72,9 @@ async fn a_request_names_one_host() {
         ("1.1", "Host: a b\r\n", 400),
         ("1.1", "Host: user@a\r\n", 400),
         ("1.1", "Host: aa@a:80\r\n", 400),
+        ("1.1", "Host: [::1]x\r\n", 400),
+        ("1.1", "Host: [zz]\r\n", 400),
+        ("1.1", "Host: a:+80\r\n", 400),
         ("1.1", "Host: a/b\r\n", 400),
         ("1.1", "Host: a:port\r\n", 400),
     ] {

@@ -98,7 +98,8 @@ async fn a_file_that_cannot_be_read_as_a_secret_is_told_with_its_path_and_the_re
     let large = TestFile::new(SECRET.repeat(10_000));
     for (path, reason) in [
         (missing.path(), "os error 2"),
-        (env!("CARGO_TARGET_TMPDIR"), "os error 21"),
+        (env!("CARGO_TARGET_TMPDIR"), "it is no regular file"),
+        ("/dev/zero", "it is no regular file"),
         (empty.path(), "is empty"),
         (binary.path(), "is not UTF-8"),
         (large.path(), "more than 16384 bytes"),

@@ -3,7 +3,6 @@
 //! effect. Those of a signal that is sent nowhere are not looked at, so that what is
 //! set for a whole cluster stops no service that does not send.
 
-use std::fs;
 use std::time::Duration;
 
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -296,13 +295,13 @@ fn tls(env: &mut Env, kind: &Kind, with_tls: bool) -> Option<ClientTlsConfig> {
 /// What is in the file that a variable names.
 fn pem(env: &mut Env, kind: &Kind, option: &str) -> Option<String> {
     let (name, path) = kind.option(env, option)?;
-    match fs::read_to_string(&path) {
-        // Where there is nothing to trust, the library would trust nobody and not say so.
-        Ok(text) if text.contains("-----BEGIN ") => return Some(text),
-        Ok(_) => env.refuse(format_args!("{name}: `{path}` is not in the format PEM")),
-        Err(error) => env.refuse(format_args!("{name}: cannot read `{path}`: {error}")),
+    let content = env.file(&name, &path)?;
+    // Where there is nothing to trust, the library would trust nobody and not say so.
+    let pem = String::from_utf8(content).ok().filter(|text| text.contains("-----BEGIN "));
+    if pem.is_none() {
+        env.refuse(format_args!("{name}: `{path}` is not in the format PEM"));
     }
-    None
+    pem
 }
 
 /// What lets the service in is among them, so no value is ever shown.
@@ -534,7 +533,7 @@ mod tests {
         let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317");
         let no_pem = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let refused = [
-            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file", "cannot read `/no/such/file`"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file", "`/no/such/file`: "),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", no_pem, "is not in the format PEM"),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", no_pem, "is not in the format PEM"),
         ];
