@@ -401,7 +401,7 @@ fn a_scrape_tells_of_the_requests_before_it(subject: &Subject) {
         "http_response_status_code=\"201\"".to_owned(),
     ];
     let line = retry(|| {
-        let scrape = service.get_admin("/metrics").expect(200).body;
+        let scrape = service.scrape().expect(200).body;
         check_open_metrics(&scrape);
         scrape
             .lines()

@@ -138,6 +138,14 @@ impl Service {
         self.ask(&format!("http://{}{path}", self.admin))
     }
 
+    /// Scrapes the metrics as one who reads OpenMetrics.
+    pub fn scrape(&self) -> Answer {
+        let url = format!("http://{}/metrics", self.admin);
+        let accepted = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+        let answer = self.agent.get(&url).header("accept", accepted).call();
+        Answer::from(answer, &url)
+    }
+
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.send("POST", path, &[], body)
     }
