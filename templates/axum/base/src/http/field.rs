@@ -76,9 +76,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for BodyField<T> {
 mod tests {
     use super::*;
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]
-    #[derive(Default)]
     struct Body {
         name: BodyField<String>,
         size: BodyField<u8>,

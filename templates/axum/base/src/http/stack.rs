@@ -60,7 +60,7 @@ const CREDENTIALS: [HeaderName; 3] =
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/health"];
 
 /// How much of a path is kept, in bytes: more than any route needs. A head may hold
-/// a hundred times as much, which would be in every line and span.
+/// sixteen times as much, which would be in every line and span.
 const PATH_LIMIT: usize = 1_024;
 
 /// The same of what a client says that it is.

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 
-use super::Route;
+use super::{REQUEST_TARGET, Route};
 use crate::config::Env;
 use crate::context::{Context, Waits};
 
@@ -52,6 +54,13 @@ impl Format {
         }
         text
     }
+}
+
+/// The finest level of request lines that `filter` lets through.
+pub fn request_level(filter: &Targets) -> LevelFilter {
+    let levels = [Level::INFO, Level::WARN, Level::ERROR];
+    let finest = levels.into_iter().find(|level| filter.would_enable(REQUEST_TARGET, level));
+    finest.map_or(LevelFilter::OFF, LevelFilter::from_level)
 }
 
 /// Everything that the line of one request says.

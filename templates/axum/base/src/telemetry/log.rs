@@ -12,11 +12,11 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::Route;
 use super::buffer::Buffer;
 use super::event::JsonEvent;
-use super::line::{Format, RequestLine, json_field, json_head, pretty_head};
+use super::line::{Format, RequestLine, json_field, json_head, pretty_head, request_level};
 use super::trace::{REQUEST_SPAN, RequestSpan};
-use super::{REQUEST_TARGET, Route};
 use crate::config::Env;
 
 pub use super::buffer::Flush;
@@ -112,13 +112,6 @@ impl Log {
     pub fn dropped(&self) -> u64 {
         self.buffer.dropped()
     }
-}
-
-/// The finest level of request lines that `filter` lets through.
-fn request_level(filter: &Targets) -> LevelFilter {
-    let levels = [Level::INFO, Level::WARN, Level::ERROR];
-    let finest = levels.into_iter().find(|level| filter.would_enable(REQUEST_TARGET, level));
-    finest.map_or(LevelFilter::OFF, LevelFilter::from_level)
 }
 
 impl Write for Log {

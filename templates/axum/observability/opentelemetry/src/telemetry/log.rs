@@ -29,7 +29,7 @@ use super::exporter::Signal;
 use super::exporter::collector::Record;
 use super::exporter::queue::Queue;
 use super::exporter::settings::{LOGS, TRACES};
-use super::line::{Format, RequestLine, json_field};
+use super::line::{Format, RequestLine, json_field, request_level};
 use super::trace::{Propagators, RequestSpan, Tracing, read_sampler};
 use super::{REQUEST_TARGET, Route};
 use crate::config::Env;
@@ -240,13 +240,6 @@ fn record<R: LogRecord>(line: &RequestLine, mut record: R) -> R {
         record.add_attribute(format!("{dependency}_ms"), millis(time));
     }
     record
-}
-
-/// The finest level of request lines that `filter` lets through.
-fn request_level(filter: &Targets) -> LevelFilter {
-    let levels = [Level::INFO, Level::WARN, Level::ERROR];
-    let finest = levels.into_iter().find(|level| filter.would_enable(REQUEST_TARGET, level));
-    finest.map_or(LevelFilter::OFF, LevelFilter::from_level)
 }
 
 impl Write for Log {
