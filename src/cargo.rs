@@ -1,6 +1,7 @@
 //! Runs cargo for the maintainer of a preset: on stubs, which are manifests without code and all that resolving and
 //! pricing dependencies need, and on finished projects.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,7 +26,7 @@ const BUILDS: usize = 2;
 /// How often to look whether cargo is done: seldom enough to cost nothing, often enough not to be noticed.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How much of what cargo said is shown where it failed.
+/// How many lines of what cargo said are shown where it failed: of each binary whose tests did.
 const SHOWN_LINES: usize = 60;
 
 /// A project that has dependencies and no code.
@@ -248,22 +249,50 @@ impl Project {
             .write_all(text.as_bytes())?)
     }
 
-    /// The last that a command said, and where all of it is.
+    /// What a command said of its failure, and where all of it is.
     pub fn said(&self, end: &End) -> Result<String> {
         let log = fs_err::read(&self.log)?;
         let said = String::from_utf8_lossy(log.get(end.from..).unwrap_or_default()).into_owned();
-        let lines: Vec<&str> = said.trim_end().lines().collect();
-        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        let left_out = match lines.len() - shown.len() {
-            0 => String::new(),
-            left_out => format!("[{left_out} lines before]\n"),
-        };
         let log = self.log.display();
-        Ok(format!(
-            "{left_out}{}\nhelp: all of it is in `{log}`",
-            shown.join("\n")
-        ))
+        Ok(format!("{}\nhelp: all of it is in `{log}`", excerpt(&said)))
     }
+}
+
+/// What cargo said of tests that failed; the last that it said where there are none.
+fn excerpt(said: &str) -> String {
+    let lines: Vec<&str> = said.trim_end().lines().collect();
+    let mut shown = Vec::new();
+    let mut rest = &lines[..];
+    while let Some(end) = rest
+        .iter()
+        .position(|line| line.starts_with("test result: FAILED"))
+    {
+        let (binary, after) = rest.split_at(end + 1);
+        // The panics come first, then the names alone, below the same word.
+        let begin = binary.iter().position(|line| *line == "failures:");
+        shown.extend(first_lines(&binary[begin.unwrap_or(end)..]));
+        rest = after;
+    }
+    if shown.is_empty() {
+        shown.extend(last_lines(&lines));
+    }
+    shown.join("\n")
+}
+
+fn first_lines<'a>(lines: &[&'a str]) -> Vec<Cow<'a, str>> {
+    let shown = &lines[..lines.len().min(SHOWN_LINES)];
+    let mut shown: Vec<Cow<'a, str>> = shown.iter().map(|line| Cow::from(*line)).collect();
+    if let left_out @ 1.. = lines.len() - shown.len() {
+        shown.push(format!("[{left_out} lines after]").into());
+    }
+    shown
+}
+
+fn last_lines<'a>(lines: &[&'a str]) -> Vec<Cow<'a, str>> {
+    let left_out = lines.len().saturating_sub(SHOWN_LINES);
+    let note = (left_out > 0).then(|| format!("[{left_out} lines before]").into());
+    let last = lines[left_out..].iter().map(|line| Cow::from(*line));
+    note.into_iter().chain(last).collect()
 }
 
 fn is_for_programs(words: &[&str]) -> bool {
@@ -320,6 +349,23 @@ fn parse_duration(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_test_is_shown_whatever_comes_after_it() {
+        let passed = "test good ... ok\n".repeat(100);
+        let failed = "failures:\n\n---- bad stdout ----\nat src/lib.rs\n\nfailures:\n    bad\n";
+        let result = "test result: FAILED. 100 passed; 1 failed";
+        let said = format!("{passed}{failed}{result}\n{passed}test result: ok\nerror: 1 target");
+        assert_eq!(excerpt(&said), format!("{failed}{result}"));
+    }
+
+    #[test]
+    fn where_no_test_failed_the_last_lines_are_shown() {
+        let said = format!("{}error: it does not compile\n", "Compiling\n".repeat(70));
+        let excerpt = excerpt(&said);
+        assert!(excerpt.starts_with("[11 lines before]\nCompiling\n"));
+        assert!(excerpt.ends_with("\nerror: it does not compile"));
+    }
 
     #[test]
     fn a_time_is_read_as_shells_print_it() {
