@@ -33,19 +33,15 @@ pub async fn repeat(name: &'static str, pause: Duration, task: impl AsyncFn()) {
 mod tests {
     use std::cell::Cell;
     use std::future::pending;
-    use std::io;
-    use std::sync::Arc;
 
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::telemetry::logged::Logged;
 
     #[tokio::test]
     async fn a_task_that_panics_is_told_of_and_done_again() {
-        let (lines, log) = io::pipe().expect("a pipe");
-        let log = tracing_subscriber::fmt().json().with_writer(Arc::new(log)).finish();
-        let log = tracing::subscriber::set_default(log);
-
+        let logged = Logged::start();
         let (times, again) = (Cell::new(0), Notify::new());
         let task = async || {
             times.set(times.get() + 1);
@@ -57,8 +53,7 @@ mod tests {
             () = repeat("ping", Duration::ZERO, task) => {}
             () = again.notified() => {}
         }
-        drop(log);
-        let lines = io::read_to_string(lines).expect("text");
+        let lines = logged.end();
         for part in ["ERROR", "a background task panicked", r#""task":"ping""#, "it stumbles"] {
             assert!(lines.contains(part), "{part} in {lines}");
         }

@@ -269,9 +269,9 @@ impl Default for RetryBudget {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::io;
 
     use super::*;
+    use crate::telemetry::logged::Logged;
 
     #[derive(Debug, thiserror::Error)]
     enum Broken {
@@ -369,12 +369,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_log_says_why_it_fails() {
-        let (lines, log) = io::pipe().expect("a pipe");
-        let log = tracing_subscriber::fmt().json().with_writer(Arc::new(log)).finish();
-        let log = tracing::subscriber::set_default(log);
+        let logged = Logged::start();
         states((0..3).map(|_| Err(Broken::Unreachable))).await;
-        drop(log);
-        let lines = io::read_to_string(lines).expect("text");
+        let lines = logged.end();
         for part in ["WARN", "a dependency fails", r#""error":"unreachable""#] {
             assert!(lines.contains(part), "{part} in {lines}");
         }

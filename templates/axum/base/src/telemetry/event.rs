@@ -69,35 +69,14 @@ fn add(text: &mut String, object: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
     use serde_json::{Value, json};
-    use tracing_subscriber::layer::SubscriberExt;
 
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no panic before").write(line)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use super::super::logged::Logged;
 
     fn line(log: impl FnOnce()) -> Value {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
-        let layer = layer.json().event_format(JsonEvent);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-        let bytes = lines.0.lock().expect("no panic before").clone();
-        serde_json::from_slice(&bytes).expect("one line of JSON")
+        let logged = Logged::start();
+        log();
+        serde_json::from_str(&logged.end()).expect("one line of JSON")
     }
 
     #[test]

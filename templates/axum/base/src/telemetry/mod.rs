@@ -8,6 +8,8 @@ pub mod event;
 pub mod exporter;
 pub mod line;
 pub mod log;
+#[cfg(test)]
+pub mod logged;
 pub mod metrics;
 pub mod process;
 pub mod saturation;
