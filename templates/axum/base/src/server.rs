@@ -21,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{self, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutWriter;
@@ -37,6 +37,15 @@ pub const MAX_HEAD: usize = 16 * 1024;
 /// What hyper keeps of a connection at most, in bytes: read and not yet used, and as
 /// much again that is not yet sent.
 pub const MAX_BUFFER: usize = MAX_HEAD;
+
+/// What the system keeps of a connection in each direction, in bytes; Linux takes twice
+/// as much for it. By itself it would keep megabytes for a client that sends what
+/// nobody needs yet, or does not read, and count them as the pod's. With less than the
+/// largest packet, which is 64 KiB on loopback, each one would wait for the one before.
+const SOCKET_BUFFER: u32 = 64 * 1024;
+
+/// How many connections wait for the server to accept them.
+const BACKLOG: u32 = 1_024;
 
 /// How long to wait for a connection to end, where each has something to do and
 /// there is no room for another one.
@@ -108,12 +117,12 @@ impl Server {
     /// # Errors
     ///
     /// The address is taken or not ours to take.
-    pub async fn bind(
+    pub fn bind(
         addr: SocketAddr,
         timeouts: Timeouts,
         max_connections: usize,
     ) -> io::Result<Server> {
-        let listener = TcpListener::bind(addr).await?;
+        let listener = listen(addr)?;
         Ok(Server { listener, timeouts, connections: Connections::new(max_connections) })
     }
 
@@ -268,6 +277,19 @@ impl Open {
             let _ = timeout(FULL_PAUSE, self.one_ends()).await;
         }
     }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // After a restart there are still connections of the process before. Windows means
+    // something else by it.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    // Those that are accepted have what the listener has.
+    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves one connection, from its first byte to its last.

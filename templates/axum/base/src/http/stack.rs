@@ -9,7 +9,9 @@
 //!    client's time and not in the service's;
 //! 7. refuses it if too many are under way, but never a probe;
 //! 8. answers at the deadline, whatever the handler is doing;
-//! 9. answers after a panic, too.
+//! 9. answers after a panic, too;
+//! 10. counts a large response until its client has read it, and refuses to make one
+//!     more if there are too many.
 //!
 //! The order matters. With 8 or 9 outside of 4, requests that time out or panic
 //! are not counted at all; with 6 inside of 7, slow clients take the places of all
@@ -123,12 +125,23 @@ impl Stack {
         let waiting = parts.extensions.get::<Peer>().map(|peer| peer.wait(Awaited::Request));
         let received = self.0.bodies.receive(body).await;
         drop(waiting);
-        let received = received.inspect_err(|problem| {
-            if problem.error_type() == Some("shed") {
-                self.0.metrics.request_shed("bodies");
-            }
-        })?;
+        let received = received.inspect_err(|problem| self.count_shed(problem))?;
         Ok((Request::from_parts(parts, Body::from(received.bytes)), received.room))
+    }
+
+    /// Point 10.
+    fn hold(&self, response: Response, peer: Option<&Peer>) -> Response {
+        let held = self.0.bodies.hold(response, peer);
+        held.unwrap_or_else(|problem| {
+            self.count_shed(&problem);
+            problem.into_response()
+        })
+    }
+
+    fn count_shed(&self, problem: &Problem) {
+        if problem.error_type() == Some("shed") {
+            self.0.metrics.request_shed("bodies");
+        }
     }
 
     /// A place among those being served: none if all are taken. Probes do not
@@ -140,7 +153,7 @@ impl Stack {
         Arc::clone(&self.0.in_flight).try_acquire_owned().ok().map(Some)
     }
 
-    /// Points 6 to 9.
+    /// Points 6 to 10.
     async fn serve(&self, context: &Context, request: Request, next: Next) -> Response {
         let (mut request, room) = match self.receive(request).await {
             Ok(received) => received,
@@ -153,6 +166,7 @@ impl Stack {
             return Problem::overloaded("too many requests at once").into_response();
         };
         let reads_only = request.method().is_safe();
+        let peer = request.extensions().get::<Peer>().cloned();
         let handler = async move {
             let _held = (permit, room);
             next.run(request).await
@@ -169,7 +183,7 @@ impl Stack {
             timeout_at(deadline, write).await
         };
         match outcome {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => self.hold(response, peer.as_ref()),
             Ok(Err(panic)) => {
                 tracing::error!(panic = panic_message(&*panic), "a handler panicked");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR).because("panic").into_response()

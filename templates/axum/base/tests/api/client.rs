@@ -138,6 +138,14 @@ impl Connection {
         Connection { stream: TcpStream::connect(addr).await.expect("it listens") }
     }
 
+    /// A connection that holds next to nothing of what its client does not read.
+    #[cfg(target_os = "linux")]
+    pub async fn narrow(addr: SocketAddr) -> Connection {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4 * 1024).expect("a size");
+        Connection { stream: socket.connect(addr).await.expect("it listens") }
+    }
+
     pub async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.expect("it reads");
     }
@@ -181,6 +189,17 @@ impl Connection {
             }
         };
         timeout(PATIENCE, drips).await.expect("the service hangs up");
+    }
+
+    /// Reads a little at a time until the service closes the connection.
+    pub async fn sips_until_closed(&mut self) {
+        let mut sip = vec![0; 16 * 1024];
+        let sips = async {
+            while self.stream.read(&mut sip).await.is_ok_and(|count| count > 0) {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, sips).await.expect("the service hangs up");
     }
 
     /// Waits until the service closes the connection, having said no more.

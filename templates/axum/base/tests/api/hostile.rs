@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::app::{TestApp, eventually};
@@ -144,11 +145,36 @@ async fn clients_that_keep_the_service_waiting_make_room_for_others() {
 #[tokio::test]
 async fn a_client_that_does_not_read_makes_room_for_others() {
     let app = TestApp::with(&[("HTTP_MAX_CONNECTIONS", "2")]).await;
-    let large = "GET /test/large HTTP/1.1\r\nHost: test\r\n\r\n";
-    let _unread = connections(&app, 2, large).await;
+    let _unread = connections(&app, 2, LARGE).await;
     let mut client = app.connect().await;
     client.send("GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await;
     assert_eq!(client.answer().await.status, 200);
+}
+
+const LARGE: &str = "GET /test/large HTTP/1.1\r\nHost: test\r\n\r\n";
+
+#[tokio::test]
+async fn large_responses_that_are_not_read_keep_out_no_small_one() {
+    let app = TestApp::start().await;
+    let mut unread = connections(&app, 1, LARGE).await;
+    unread[0].receive("HTTP/1.1 200 OK").await;
+    let refused = app.get("/test/large").await;
+    refused.problem(503);
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(shed(&app, "bodies").await >= 1.0);
+    app.create(ITEMS, "ada@example.org").await.json(201);
+
+    drop(unread);
+    let again = async || (app.get("/test/large").await.status == 200).then_some(());
+    eventually("there is room", again).await;
+}
+
+#[tokio::test]
+async fn who_reads_a_large_response_too_slowly_is_let_go() {
+    let app = TestApp::with(&[("HTTP_BODY_TIMEOUT_MS", "1000")]).await;
+    let mut slow = connections(&app, 1, LARGE).await;
+    slow[0].sips_until_closed().await;
+    app.until_metric("http_server_dismissed_connections_total", &[], 1.0).await;
 }
 
 #[tokio::test]
@@ -202,16 +228,25 @@ async fn too_few_descriptors_to_serve_are_said_to_be_so() {
     assert!(end.errors.contains("ulimit -n"), "{}", end.errors);
 }
 
-/// What the manifest of the deployment allows.
+/// What the README says that the process takes at most, with some to spare: the manifest
+/// of the deployment allows as much again for sockets.
 #[cfg(target_os = "linux")]
 const MEMORY: usize = 256 * 1024 * 1024;
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn whatever_clients_send_fits_into_the_memory_of_a_pod() {
+async fn whatever_clients_send_and_leave_unread_fits_into_the_memory_of_a_pod() {
     let database = TestDatabase::create().await;
     let mut process = Process::start("serve", &database, &[]);
     let addr = process.serving().await;
+    // As many of the largest that there can be as a page can have.
+    let mut client = Connection::to(addr).await;
+    for number in 0..100 {
+        let email = format!("{number:0>232}@example.org");
+        let body = json!({ "email": email, "name": "\u{1d11e}".repeat(200) });
+        client.send(&format!("{}{}0\r\n\r\n", chunked(ITEMS), chunk(&body.to_string()))).await;
+        client.answer().await.json(201);
+    }
     let connect = async |text: &str| {
         let mut connection = Connection::to(addr).await;
         connection.try_send(text).await;
@@ -225,6 +260,14 @@ async fn whatever_clients_send_fits_into_the_memory_of_a_pod() {
     let _bodies = join_all((0..512).map(|_| connect(&body))).await;
     let small = format!("{}{}", chunked(ITEMS), chunk(&" ".repeat(16_000)));
     let _small = join_all((0..1_024).map(|_| connect(&small))).await;
+    let pages = format!("GET {ITEMS}?limit=100 HTTP/1.1\r\nHost: test\r\n\r\n").repeat(16);
+    let ask = async || {
+        let mut connection = Connection::narrow(addr).await;
+        connection.send(&pages).await;
+        connection.receive("HTTP/1.1 ").await;
+        connection
+    };
+    let _unread = join_all((0..1_000).map(|_| ask())).await;
 
     let mut client = Connection::to(addr).await;
     client.send("GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await;

@@ -63,7 +63,7 @@ impl Exporter {
     /// The address is taken or not ours to take.
     pub async fn start(settings: &Settings, signals: Signals) -> io::Result<Exporter> {
         let addr = settings.addr;
-        let server = Server::bind(addr, TIMEOUTS, MAX_CONNECTIONS).await.map_err(|error| {
+        let server = Server::bind(addr, TIMEOUTS, MAX_CONNECTIONS).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on ADMIN_ADDR, {addr}: {error}"))
         })?;
         tracing::info!(addr = %server.local_addr()?, "serving /metrics");
