@@ -7,13 +7,21 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::rt::{Sleep, Timer};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::peer::{Awaited, Peer, Waiting};
+
+/// How long a client that has closed its sending half is served. Most of them are gone,
+/// and a read that nobody waits for is not worth its end; the others wait for a
+/// response, which most requests have long before.
+const HALF_CLOSED: Duration = Duration::from_secs(1);
+
+/// The same of a client that has broken the connection: long enough to begin.
+const BROKEN: Duration = Duration::from_millis(1);
 
 /// The timer of one connection. hyper asks it for one sleep a head, polls that
 /// after each read that has not completed the head, and drops it after that.
@@ -34,7 +42,8 @@ impl HeadTimer {
 
     /// The stream that the heads come from.
     pub fn watch<R>(&self, stream: R) -> Watched<R> {
-        Watched { stream, begun: Arc::clone(&self.begun) }
+        let (begun, peer) = (Arc::clone(&self.begun), self.peer.clone());
+        Watched { stream, begun, peer, ended: None }
     }
 }
 
@@ -79,9 +88,17 @@ impl Future for Wait {
 impl Sleep for Wait {}
 
 /// A stream that tells its [`HeadTimer`] when bytes have come.
+///
+/// Its end comes late to hyper while a request is served. hyper drops the request at
+/// the end of the stream, and looks for that before it begins to serve: who sends a
+/// request and closes the sending half at once, as `nc -N` does, would get no response,
+/// and would not be counted either.
 pub struct Watched<R> {
     stream: R,
     begun: Arc<AtomicBool>,
+    peer: Peer,
+    /// When hyper learns of the end.
+    ended: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
@@ -91,10 +108,15 @@ impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
         if buffer.filled().len() > before {
             self.begun.store(true, Relaxed);
+        } else if !self.peer.is_awaited(Awaited::Request) {
+            // One that has broken the connection is gone, and counted all the same.
+            let time = if read.is_ok() { HALF_CLOSED } else { BROKEN };
+            let ended = self.ended.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+            ready!(ended.as_mut().poll(context));
         }
-        read
+        Poll::Ready(read)
     }
 }

@@ -57,6 +57,11 @@ impl Peer {
         Waiting { peer: self.clone(), awaited }
     }
 
+    /// Whether it is waited for to do this.
+    pub fn is_awaited(&self, awaited: Awaited) -> bool {
+        self.0.since[awaited as usize].load(Relaxed) != 0
+    }
+
     /// Since when it is waited for, if it is.
     pub fn awaited_since(&self) -> Option<Instant> {
         let since = self.0.since.iter().filter_map(|since| since.load(Relaxed).checked_sub(1));

@@ -157,6 +157,16 @@ impl Connection {
         let _ = timeout(Duration::from_secs(1), sending).await;
     }
 
+    /// Closes the half that it sends on.
+    pub async fn close_sending(&mut self) {
+        self.stream.shutdown().await.expect("the connection holds");
+    }
+
+    /// Breaks the connection off, rather than ending it.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().expect("a socket");
+    }
+
     /// Waits for exactly this.
     pub async fn receive(&mut self, expected: &str) {
         let mut read = vec![0; expected.len()];

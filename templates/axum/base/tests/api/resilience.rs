@@ -206,6 +206,34 @@ async fn a_client_that_hangs_up_is_counted_and_makes_room() {
 }
 
 #[tokio::test]
+async fn a_client_that_says_no_more_after_its_request_is_answered() {
+    let app = TestApp::start().await;
+    let request = format!("GET {ITEMS} HTTP/1.1\r\nHost: test\r\n\r\n");
+    let started = Instant::now();
+    for _ in 0..20 {
+        let mut client = app.connect().await;
+        client.send(&request).await;
+        client.close_sending().await;
+        assert_eq!(client.answer().await.status, 200);
+        client.closed().await;
+    }
+    // Each is let go with its response, not at the end of the second it might have had.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert_eq!(app.metric(REQUESTS, &[]).await, 20.0);
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_after_its_request_is_counted() {
+    let app = TestApp::start().await;
+    for _ in 0..20 {
+        let mut client = app.connect().await;
+        client.send("GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await;
+        client.reset();
+    }
+    app.until_metric(REQUESTS, &[], 20.0).await;
+}
+
+#[tokio::test]
 async fn a_write_survives_a_client_that_hangs_up() {
     let app = TestApp::with(&[("HTTP_MAX_IN_FLIGHT", "1")]).await;
     let mut client = app.connect().await;
