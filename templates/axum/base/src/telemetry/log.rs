@@ -90,22 +90,28 @@ impl Log {
         self.buffer.append(text.as_bytes());
     }
 
-    /// Writes one line of `message` with the fields of a JSON object's inside,
-    /// such as `"a":1,"b":2`.
-    pub fn fields(&self, message: &str, fields: &str) {
-        let mut text = String::with_capacity(fields.len() + 96);
-        match self.format {
+    /// Writes lines of `message` and of one time, each with one of `parts` and its
+    /// number. A part is the fields of a JSON object, such as `"a":1,"b":2`.
+    pub fn fields(&self, message: &str, parts: &[String]) {
+        let mut head = String::new();
+        let end = match self.format {
             Format::Json => {
-                json_head(&mut text, Level::INFO);
-                json_field(&mut text, "message", message);
-                let _ = writeln!(text, ",{fields}}}");
+                json_head(&mut head, Level::INFO);
+                json_field(&mut head, "message", message);
+                head.push(',');
+                "}"
             }
             Format::Pretty => {
-                pretty_head(&mut text, Level::INFO);
-                let _ = writeln!(text, "{message} {fields}");
+                pretty_head(&mut head, Level::INFO);
+                let _ = write!(head, "{message} ");
+                ""
             }
+        };
+        let count = parts.len();
+        for (part, fields) in (1..).zip(parts) {
+            let line = format!("{head}\"part\":{part},\"parts\":{count},{fields}{end}\n");
+            self.buffer.append(line.as_bytes());
         }
-        self.buffer.append(text.as_bytes());
     }
 
     /// How many lines have been dropped since the start.

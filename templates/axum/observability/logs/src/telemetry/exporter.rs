@@ -1,4 +1,4 @@
-//! Shows the metrics as a log line, every minute and once more at the end, for
+//! Shows the metrics as log lines, every minute and once more at the end, for
 //! platforms that gather logs and nothing else.
 
 use std::io;
@@ -13,7 +13,7 @@ use crate::config::Env;
 /// How often to show metrics.
 #[derive(Clone)]
 pub struct Settings {
-    /// `METRICS_INTERVAL_SECONDS`: the time between two metrics lines.
+    /// `METRICS_INTERVAL_SECONDS`: the time between the metrics lines.
     pub interval: Duration,
 }
 
@@ -25,7 +25,7 @@ impl Settings {
     }
 }
 
-/// Writes the metrics line.
+/// Writes the metrics lines.
 pub struct Exporter {
     interval: Duration,
     signals: Signals,
@@ -41,7 +41,7 @@ impl Exporter {
         Ok(Exporter { interval: settings.interval, signals })
     }
 
-    /// Writes a line at every interval until `stop`, and a last one then.
+    /// Writes them at every interval until `stop`, and once more then.
     pub async fn run(self, stop: CancellationToken) {
         let mut ticks = interval_at(tokio::time::Instant::now() + self.interval, self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
