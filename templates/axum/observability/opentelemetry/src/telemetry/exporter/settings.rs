@@ -35,7 +35,7 @@ pub struct Settings {
 pub struct Signal {
     /// `…_ENDPOINT`, with `…_CERTIFICATE`, `…_CLIENT_CERTIFICATE` and `…_CLIENT_KEY`.
     pub endpoint: Endpoint,
-    /// `…_HEADERS`.
+    /// `…_HEADERS`, or what is in the file that `…_HEADERS_FILE` names.
     pub headers: MetadataMap,
     /// `…_COMPRESSION`.
     pub compression: Option<CompressionEncoding>,
@@ -104,8 +104,11 @@ const UNSUPPORTED: [Unsupported; 5] = [
     ("OTEL_LOG_LEVEL", "info"),
 ];
 
-/// The SDK reads these by itself, and passes over what is no number.
-const LIMITS: [&str; 3] = [
+/// The SDK reads some of these by itself, and passes over what is no number. The others
+/// limit what spans have none of: attributes of their events and links.
+const LIMITS: [&str; 5] = [
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_SPAN_EVENT_COUNT_LIMIT",
     "OTEL_SPAN_LINK_COUNT_LIMIT",
@@ -184,9 +187,20 @@ impl Kind {
     /// The name and the text of the variable that sets this option for the signal:
     /// its own, or that of all signals.
     fn option(&self, env: &mut Env, option: &str) -> Option<(String, String)> {
+        self.read(env, option, Env::text)
+    }
+
+    /// The same, with each of the two read like this.
+    fn read<'a>(
+        &self,
+        env: &mut Env<'a>,
+        option: &str,
+        read: fn(&mut Env<'a>, &str) -> Option<String>,
+    ) -> Option<(String, String)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_{option}", self.name);
         let names = [own, format!("OTEL_EXPORTER_OTLP_{option}")];
-        names.into_iter().find_map(|name| env.text(&name).map(|text| (name, text)))
+        let [own, all] = names.map(|name| read(env, &name).map(|text| (name, text)));
+        own.or(all)
     }
 }
 
@@ -236,6 +250,15 @@ fn compression(env: &mut Env, kind: &Kind) -> Option<CompressionEncoding> {
 /// `OTEL_EXPORTER_OTLP_INSECURE`, which is for addresses without one, says nothing.
 fn endpoint(env: &mut Env, kind: &Kind) -> Option<Endpoint> {
     let (name, text) = kind.option(env, "ENDPOINT")?;
+    kind.option(env, "INSECURE");
+    // Not what it is: a password is secret, and would not be sent anyway.
+    if text.contains('@') {
+        env.refuse(format_args!(
+            "{name}: no user goes before the host; what lets the service in belongs into \
+             OTEL_EXPORTER_OTLP_HEADERS"
+        ));
+        return None;
+    }
     let uri = text.parse::<Uri>().ok().filter(|uri| {
         let is_known = matches!(uri.scheme_str(), Some("http" | "https"));
         // A call has a path of its own.
@@ -307,7 +330,8 @@ fn pem(env: &mut Env, kind: &Kind, option: &str) -> Option<String> {
 /// What lets the service in is among them, so no value is ever shown.
 fn headers(env: &mut Env, kind: &Kind) -> MetadataMap {
     let mut headers = HeaderMap::new();
-    let Some((name, text)) = kind.option(env, "HEADERS") else { return MetadataMap::new() };
+    let headers_option = kind.read(env, "HEADERS", Env::secret);
+    let Some((name, text)) = headers_option else { return MetadataMap::new() };
     for (number, pair) in pairs(&text).enumerate() {
         let header = pair.and_then(|(key, value)| {
             let mut value = HeaderValue::try_from(value).ok()?;
@@ -380,7 +404,7 @@ mod tests {
     fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
         let lookup = |name: &str| {
             let (_, value) = variables.iter().find(|(key, _)| *key == name)?;
-            Some((*value).to_owned())
+            Some(*value)
         };
         Config::read(&lookup).map_err(|error| error.to_string())
     }
@@ -439,6 +463,42 @@ mod tests {
         for endpoint in ["c:4317", "c", "http://", "http://a b", "ftp://c", "http://c/v1/traces"] {
             let error = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).err().expect(endpoint);
             assert_eq!(error.matches("OTEL_EXPORTER_OTLP_ENDPOINT").count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_never_shown() {
+        for endpoint in ["http://user:c2VjcmV0@c:4317", "https://c2VjcmV0@c", "u:c2VjcmV0@c"] {
+            let error = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).err().expect(endpoint);
+            assert!(error.contains("_ENDPOINT: no user goes before the host"), "{error}");
+            assert!(!error.contains("c2VjcmV0"), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_utf_8_is_refused_by_name() {
+        use std::ffi::OsString;
+        use std::os::unix::ffi::OsStringExt;
+
+        for odd in [
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_HEADERS_FILE",
+            "OTEL_EXPORTER_OTLP_INSECURE",
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+            "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_SDK_DISABLED",
+            "OTEL_SERVICE_NAME",
+            "OTEL_TRACES_SAMPLER",
+        ] {
+            // The address of one signal, so that there is something to read the others for.
+            let lookup = |name: &str| match name {
+                _ if name == odd => Some(OsString::from_vec(vec![0xff])),
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => Some("http://collector:4317".into()),
+                _ => None,
+            };
+            let error = Config::read(&lookup).err().expect(odd).to_string();
+            assert!(error.contains(&format!("\n  {odd}: it is not UTF-8")), "{error}");
         }
     }
 
