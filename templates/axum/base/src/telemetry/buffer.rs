@@ -28,6 +28,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Buffer(Arc<Shared>);
 
 struct Shared {
+    format: Format,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -49,17 +50,18 @@ pub struct Flush(Arc<Shared>);
 impl Buffer {
     /// A buffer of lines in this format that is written to `out` by a thread of its own.
     pub fn new(out: impl Write + Send + 'static, format: Format) -> (Buffer, Flush) {
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { format, state, changed });
         thread::spawn({
             let shared = Arc::clone(&shared);
-            move || shared.write_to(out, format)
+            move || shared.write_to(out)
         });
         (Buffer(Arc::clone(&shared)), Flush(shared))
     }
 
     /// Takes one whole line.
     pub fn append(&self, line: &[u8]) {
-        self.0.append(line);
+        self.0.append(&self.0.format.escaped(line));
     }
 
     /// How many lines have been dropped since the start.
@@ -84,9 +86,9 @@ impl Shared {
     }
 
     /// The writer's thread: gathers and writes, until the buffer is closed.
-    fn write_to(&self, mut out: impl Write, format: Format) {
+    fn write_to(&self, mut out: impl Write) {
         let mut lines = Vec::new();
-        while self.gather(&mut lines, format) {
+        while self.gather(&mut lines) {
             let mut rest = lines.as_slice();
             let mut closed = false;
             // There is nowhere left to report that the log cannot be written.
@@ -100,7 +102,7 @@ impl Shared {
     }
 
     /// Waits for lines and takes them: none are left at the end.
-    fn gather(&self, lines: &mut Vec<u8>, format: Format) -> bool {
+    fn gather(&self, lines: &mut Vec<u8>) -> bool {
         let mut state = self.state();
         while state.buffer.is_empty() && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +113,7 @@ impl Shared {
         state.told = state.dropped;
         drop(state);
         if dropped > 0 {
-            lines.extend_from_slice(format.dropped(dropped).as_bytes());
+            lines.extend_from_slice(self.format.dropped(dropped).as_bytes());
         }
         !lines.is_empty()
     }

@@ -1,8 +1,9 @@
-//! The line of what is traced, as JSON: its own fields and, beside them, those of the
+//! The line of what is traced. As JSON: its own fields and, beside them, those of the
 //! request that it belongs to, so that one search finds all lines of a request.
 
-use std::fmt;
+use std::fmt::{self, Debug, Display, Write as _};
 
+use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
@@ -11,7 +12,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use super::line::{json_field, json_head};
 use super::trace::REQUEST_SPAN;
 
-/// Formats what is traced. Its fields have to be formatted as JSON, too.
+/// Formats what is traced. The fields of spans have to be formatted as JSON, too.
 pub struct JsonEvent;
 
 impl<S, N> FormatEvent<S, N> for JsonEvent
@@ -28,9 +29,10 @@ where
         let metadata = event.metadata();
         let mut text = String::with_capacity(512);
         json_head(&mut text, *metadata.level());
-        let mut fields = String::new();
-        context.format_fields(Writer::new(&mut fields), event)?;
-        add(&mut text, &fields);
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        text.push_str(&fields.message);
+        text.push_str(&fields.others);
         json_field(&mut text, "target", metadata.target());
         let scope = || context.event_scope().into_iter().flat_map(Scope::from_root);
         for span in scope().filter(|span| span.name() == REQUEST_SPAN) {
@@ -58,6 +60,72 @@ where
     }
 }
 
+/// The fields of an event. The message comes first, as in the line of a request.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: String,
+}
+
+impl Fields {
+    /// The text that a field of this name is added to.
+    fn of(&mut self, name: &str) -> &mut String {
+        if name == "message" { &mut self.message } else { &mut self.others }
+    }
+
+    /// Adds what is written in JSON as it is.
+    fn plain(&mut self, field: &Field, value: impl Display) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.of(field.name()), ",\"{}\":{value}", field.name());
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.plain(field, serde_json::Value::from(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.plain(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.plain(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.plain(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        json_field(self.of(field.name()), field.name(), value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+/// Writes one field for people. What a terminal obeys is escaped: a value may be
+/// anybody's.
+///
+/// # Errors
+///
+/// Those of the writer.
+pub fn pretty_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    if field.name() != "message" {
+        write!(writer, "{field}=")?;
+    }
+    for character in format!("{value:?}").chars() {
+        match character {
+            '\n' | '\t' => writer.write_char(character)?,
+            _ if character.is_control() => write!(writer, "{}", character.escape_unicode())?,
+            _ => writer.write_char(character)?,
+        }
+    }
+    Ok(())
+}
+
 /// Adds what is inside of an object to another one.
 fn add(text: &mut String, object: &str) {
     let inside = object.strip_prefix('{').and_then(|object| object.strip_suffix('}'));
@@ -73,10 +141,32 @@ mod tests {
 
     use super::super::logged::Logged;
 
-    fn line(log: impl FnOnce()) -> Value {
+    fn text(log: impl FnOnce()) -> String {
         let logged = Logged::start();
         log();
-        serde_json::from_str(&logged.end()).expect("one line of JSON")
+        logged.end()
+    }
+
+    fn line(log: impl FnOnce()) -> Value {
+        serde_json::from_str(&text(log)).expect("one line of JSON")
+    }
+
+    #[test]
+    fn the_message_comes_first_and_the_other_fields_as_they_were_given() {
+        let text = text(|| tracing::info!(size = 7, error = "a", done = true, "it works"));
+        let fields = r#""level":"INFO","message":"it works","size":7,"error":"a","done":true,"#;
+        assert!(text.contains(fields), "{text}");
+    }
+
+    #[test]
+    fn a_line_for_people_has_nothing_that_a_terminal_obeys() {
+        let logged = Logged::start_for_people();
+        let error = "\x1b[31m\u{9b}";
+        tracing::warn!(%error, place = error, "it fails: {error}");
+        let text = logged.end();
+        let odd = r"\u{1b}[31m\u{9b}";
+        let fields = format!("it fails: {odd} error={odd} place=\"{odd}\"\n");
+        assert!(text.ends_with(&fields), "{text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! straight into a buffer: measured, a general-purpose subscriber at full rate
 //! cost as much as the rest of a small request.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
@@ -36,6 +37,29 @@ impl Format {
                 Format::Json
             }
         }
+    }
+
+    /// `line` with all escaped that a terminal obeys, or some readers take for the end of
+    /// a line, and that JSON lets through: control characters beyond ASCII, and the
+    /// separators of lines and paragraphs.
+    pub fn escaped(self, line: &[u8]) -> Cow<'_, [u8]> {
+        if line.iter().all(|byte| *byte < b'\x7f') {
+            return Cow::Borrowed(line);
+        }
+        let mut text = String::with_capacity(line.len() + 32);
+        for character in String::from_utf8_lossy(line).chars() {
+            match (character, self) {
+                ('\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}', Format::Json) => {
+                    // Writing to a string cannot fail.
+                    let _ = write!(text, "\\u{:04x}", u32::from(character));
+                }
+                ('\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}', Format::Pretty) => {
+                    text.extend(character.escape_unicode());
+                }
+                _ => text.push(character),
+            }
+        }
+        Cow::Owned(text.into_bytes())
     }
 
     /// The line that takes the place of so many that were dropped.
@@ -171,4 +195,21 @@ fn timestamp(text: &mut String) {
     let month = u8::from(month);
     let _ = write!(text, "{year:04}-{month:02}-{day:02}T");
     let _ = write!(text, "{hour:02}:{minute:02}:{second:02}.{micro:06}Z");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_has_what_a_terminal_obeys_or_a_reader_takes_for_its_end() {
+        let mut line = String::from("{\"a\":1");
+        json_field(&mut line, "path", "/é\u{85}\u{9b}31m\u{2028}\u{2029}\x7f\x1b");
+        line.push_str("}\n");
+        let escaped = Format::Json.escaped(line.as_bytes());
+        let text = r#"{"a":1,"path":"/é\u0085\u009b31m\u2028\u2029\u007f\u001b"}"#;
+        assert_eq!(str::from_utf8(&escaped), Ok(&*format!("{text}\n")));
+        let escaped = Format::Pretty.escaped("/é\u{9b}31m\n".as_bytes());
+        assert_eq!(str::from_utf8(&escaped), Ok("/é\\u{9b}31m\n"));
+    }
 }

@@ -7,14 +7,16 @@ use std::io::{self, IsTerminal, Write};
 use axum::extract::Request;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Route;
 use super::buffer::Buffer;
-use super::event::JsonEvent;
+use super::event::{JsonEvent, pretty_field};
 use super::line::{Format, RequestLine, json_field, json_head, pretty_head, request_level};
 use super::trace::{REQUEST_SPAN, RequestSpan};
 use crate::config::Env;
@@ -61,7 +63,10 @@ impl Log {
         let registry = tracing_subscriber::registry().with(settings.filter.clone());
         match self.format {
             Format::Json => registry.with(lines.json().event_format(JsonEvent)).init(),
-            Format::Pretty => registry.with(lines.with_ansi(io::stdout().is_terminal())).init(),
+            Format::Pretty => {
+                let lines = lines.fmt_fields(debug_fn(pretty_field).delimited(" "));
+                registry.with(lines.with_ansi(io::stdout().is_terminal())).init();
+            }
         }
     }
 

@@ -82,12 +82,13 @@ async fn a_request_is_one_line_of_fixed_fields() {
 async fn a_path_cannot_break_out_of_its_line() {
     let app = TestApp::start().await;
     let mut client = app.connect().await;
-    let path = r#"/"},{"é\"#;
+    let path = "/\"},{\"é\\\u{85}\u{9b}31m\u{2028}\u{2029}";
     client.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\nX-Request-Id: odd\r\n\r\n")).await;
     client.answer().await.problem(404);
     let line = app.log.request("odd").await;
     assert_eq!(line["path"], path);
     assert_eq!(line["route"], "unmatched");
+    assert!(!app.log.text().contains(['\u{85}', '\u{9b}', '\u{2028}', '\u{2029}']));
 }
 
 #[tokio::test]

@@ -12,10 +12,15 @@ use crate::app::eventually;
 pub struct Output(Arc<Mutex<Vec<u8>>>);
 
 impl Output {
+    /// What has been written up to now.
+    pub fn text(&self) -> String {
+        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        String::from_utf8(written).expect("the log is text")
+    }
+
     /// All lines up to now.
     pub fn lines(&self) -> Vec<Value> {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let text = String::from_utf8(written).expect("the log is text");
+        let text = self.text();
         let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         whole.map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
     }

@@ -18,13 +18,15 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::buffer::Buffer;
-use super::event::JsonEvent;
+use super::event::{JsonEvent, pretty_field};
 use super::exporter::Signal;
 use super::exporter::collector::Record;
 use super::exporter::queue::Queue;
@@ -127,7 +129,10 @@ impl Log {
         let registry = tracing_subscriber::registry().with(settings.filter.clone()).with(records);
         match self.format {
             Format::Json => registry.with(lines.json().event_format(JsonEvent)).init(),
-            Format::Pretty => registry.with(lines.with_ansi(io::stdout().is_terminal())).init(),
+            Format::Pretty => {
+                let lines = lines.fmt_fields(debug_fn(pretty_field).delimited(" "));
+                registry.with(lines.with_ansi(io::stdout().is_terminal())).init();
+            }
         }
     }
 
