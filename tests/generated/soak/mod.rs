@@ -217,7 +217,7 @@ fn is_busy(sample: &str) -> bool {
     ]
     .iter()
     .any(|name| sample.starts_with(name));
-    let is_used = sample.starts_with("db_client_connection_count") && sample.contains("\"used\"");
+    let is_used = sample.starts_with("db_client_connections{") && sample.contains("\"used\"");
     (is_named || is_used) && !sample.ends_with(" 0")
 }
 

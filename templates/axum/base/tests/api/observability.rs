@@ -9,7 +9,7 @@ use crate::app::TestApp;
 use crate::client::Connection;
 use crate::database::TestDatabase;
 use crate::process::Process;
-use crate::signals::UNMATCHED;
+use crate::signals::{POOL_CONNECTIONS, UNMATCHED};
 use crate::{ITEMS, TABLE};
 
 const REQUESTS: &str = "http_server_request_duration_seconds_count";
@@ -246,7 +246,7 @@ async fn saturation_is_shown() {
     app.list(ITEMS, "").await.json(200);
     let metrics = app.metrics().await;
     for name in [
-        "db_client_connection_count",
+        POOL_CONNECTIONS,
         "db_client_connection_max",
         "db_client_connection_pending_requests",
         "db_client_connection_wait_time_seconds_count",

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::app::{TestApp, causes, eventually};
 use crate::process::Process;
+use crate::signals::POOL_CONNECTIONS;
 use crate::{ITEMS, TABLE};
 
 /// What looks for a text in a column, for each column of each table.
@@ -136,7 +137,7 @@ impl TestApp {
     pub async fn until_a_write_waits(&self) {
         let writer = ("db_client_connection_pool_name", "writer");
         let used = [writer, ("db_client_connection_state", "used")];
-        self.until_metric("db_client_connection_count", &used, 1.0).await;
+        self.until_metric(POOL_CONNECTIONS, &used, 1.0).await;
     }
 }
 
@@ -252,7 +253,7 @@ async fn a_request_that_finds_no_free_connection_does_not_wait_for_long() {
     first.send(&format!("GET {ITEMS} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
     let readers = ("db_client_connection_pool_name", "readers");
     let used = [readers, ("db_client_connection_state", "used")];
-    app.until_metric("db_client_connection_count", &used, 1.0).await;
+    app.until_metric(POOL_CONNECTIONS, &used, 1.0).await;
 
     let answer = app.list(ITEMS, "").await;
     answer.problem(503);

@@ -17,10 +17,9 @@ use super::metrics::Format;
 use crate::config::Env;
 use crate::server::{Server, Timeouts};
 
-/// The media types of the two formats, and what whoever can read OpenMetrics accepts.
+/// The media types of the two formats.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-const ACCEPTS_OPENMETRICS: &str = "application/openmetrics-text";
 
 /// Scrapers are few and near, and come every minute or more often.
 const TIMEOUTS: Timeouts = Timeouts {
@@ -87,8 +86,7 @@ impl Exporter {
 }
 
 async fn scrape(State(signals): State<Signals>, headers: HeaderMap) -> Response {
-    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|list| list.to_str().ok());
-    let (format, media_type) = match accepted.any(|list| list.contains(ACCEPTS_OPENMETRICS)) {
+    let (format, media_type) = match wants_openmetrics(&headers) {
         true => (Format::OpenMetrics, OPENMETRICS),
         false => (Format::Prometheus, PROMETHEUS),
     };
@@ -98,5 +96,65 @@ async fn scrape(State(signals): State<Signals>, headers: HeaderMap) -> Response 
             tracing::error!(%error, "cannot encode the metrics");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+/// Whether OpenMetrics is asked for by its name, and weighs no less than the text format
+/// that everybody can read.
+fn wants_openmetrics(headers: &HeaderMap) -> bool {
+    let weight = |media_type| weight(headers, media_type);
+    let text = ["text/plain", "text/*", "*/*"].into_iter().find_map(weight).unwrap_or(0.0);
+    weight("application/openmetrics-text").is_some_and(|weight| weight > 0.0 && weight >= text)
+}
+
+/// What `Accept` gives to a media type that it names, from 0 to 1: see RFC 9110, section
+/// 12.4.2.
+fn weight(headers: &HeaderMap, media_type: &str) -> Option<f32> {
+    let lists = headers.get_all(header::ACCEPT).iter().filter_map(|list| list.to_str().ok());
+    let weights = lists.flat_map(|list| list.split(',')).filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_it = parts.next()?.eq_ignore_ascii_case(media_type);
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        is_it.then(|| weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
+    });
+    weights.reduce(f32::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn open_metrics_is_for_those_that_ask_for_it_and_want_nothing_more() {
+        let wanted = |accepted: &'static str| {
+            let accept = (header::ACCEPT, HeaderValue::from_static(accepted));
+            wants_openmetrics(&HeaderMap::from_iter([accept]))
+        };
+        for accepted in [
+            "application/openmetrics-text",
+            "Application/OpenMetrics-Text; version=1.0.0",
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3,*/*;q=0.2",
+            "text/plain;version=0.0.4;q=0.3, application/openmetrics-text;version=1.0.0 ; Q=0.7",
+            "application/openmetrics-text, text/plain;q=0, */*",
+        ] {
+            assert!(wanted(accepted), "{accepted}");
+        }
+        for accepted in [
+            "",
+            "*/*",
+            "application/*",
+            "text/plain",
+            "application/openmetrics-text-not",
+            "application/openmetrics-text;q=0",
+            "application/openmetrics-text; q=0.000, */*",
+            "application/openmetrics-text;q=0.3,text/plain;q=0.5",
+            "application/openmetrics-text;q=0.1, */*",
+            "application/openmetrics-text;q=much",
+        ] {
+            assert!(!wanted(accepted), "{accepted}");
+        }
+        assert!(!wants_openmetrics(&HeaderMap::new()));
     }
 }

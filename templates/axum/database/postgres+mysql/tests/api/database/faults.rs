@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions, Executor};
 use super::{CONNECTIONS, LOCK_MIGRATIONS, SERVER, STRICT_TLS, TestDatabase};
 use crate::app::{TestApp, causes, eventually};
 use crate::process::Process;
+use crate::signals::POOL_CONNECTIONS;
 use crate::{ITEMS, TABLE};
 
 /// Times that run out while a test waits.
@@ -27,8 +28,7 @@ const RETRIES: &str = "dependency_retries_total";
 const UP: [(&str, &str); 1] = [("dependency", "database")];
 
 /// The connections that somebody has.
-const USED: (&str, &[(&str, &str)]) =
-    ("db_client_connection_count", &[("db_client_connection_state", "used")]);
+const USED: (&str, &[(&str, &str)]) = (POOL_CONNECTIONS, &[("db_client_connection_state", "used")]);
 
 /// Two of the service on one database, started at the same time.
 async fn replicas() -> [TestApp; 2] {
