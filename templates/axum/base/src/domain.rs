@@ -55,20 +55,19 @@ impl Expected {
 pub struct Limit(u8);
 
 impl Limit {
-    /// Checks how many were asked for.
-    ///
-    /// # Errors
-    ///
-    /// Not between 1 and 100.
-    pub fn new(limit: u32) -> Result<Limit, Invalid> {
-        match u8::try_from(limit) {
+    pub fn get(self) -> usize {
+        self.0.into()
+    }
+}
+
+impl FromStr for Limit {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Limit, Invalid> {
+        match text.parse() {
             Ok(limit @ 1..=100) => Ok(Limit(limit)),
             _ => Err(Invalid { field: "limit", reason: "must be between 1 and 100" }),
         }
-    }
-
-    pub fn get(self) -> usize {
-        self.0.into()
     }
 }
 
@@ -143,8 +142,8 @@ mod tests {
 
     #[test]
     fn a_limit_is_between_1_and_100() {
-        let fits = |limit| Limit::new(limit).is_ok();
-        assert_eq!([0, 1, 100, 101].map(fits), [false, true, true, false]);
+        let fits = |limit: &str| limit.parse::<Limit>().is_ok();
+        assert_eq!(["0", "1", "100", "101"].map(fits), [false, true, true, false]);
     }
 
     #[test]

@@ -1,24 +1,22 @@
 //! What handlers take from a request. axum's own extractors do the work; these
 //! bound it, and answer with a [`Problem`].
 
-use std::borrow::Cow;
-
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::request::Parts;
 use http_body_util::BodyExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
 
-use super::problem::{FieldError, Problem, ProblemCode};
-use super::shortened;
+use super::fields::{Fields, FromBody, FromQuery};
+use super::problem::{Problem, ProblemCode};
 use crate::context::Context;
-use crate::domain::{Expected, IdempotencyKey, Version};
+use crate::domain::{Expected, IdempotencyKey, Invalid, Version};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// How much of a client's own text an answer repeats, in bytes.
-const SHOWN_AT_MOST: usize = 256;
 
 /// A body that is an object of JSON.
 pub struct Json<T>(pub T);
@@ -26,7 +24,7 @@ pub struct Json<T>(pub T);
 impl<S, T> FromRequest<S> for Json<T>
 where
     S: Send + Sync,
-    T: DeserializeOwned,
+    T: FromBody,
 {
     type Rejection = Problem;
 
@@ -43,15 +41,12 @@ where
         // The stack has read it.
         let body = request.into_body().collect().await;
         let bytes = body.map_err(|_| Problem::new(StatusCode::BAD_REQUEST))?.to_bytes();
-        // serde takes a list for a struct, field by field.
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-            serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| malformed(&error))?;
-            return Err(Problem::fields([FieldError::new("", "must be an object")]));
+            serde_json::from_slice::<IgnoredAny>(&bytes).map_err(malformed)?;
+            return Err(Problem::fields([Invalid { field: "", reason: "must be an object" }]));
         }
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(refuse)?;
-        json.end().map_err(|error| malformed(&error))?;
-        Ok(Json(value))
+        let fields: Fields<&RawValue> = serde_json::from_slice(&bytes).map_err(malformed)?;
+        fields.read(T::read).map(Json).map_err(Problem::fields)
     }
 }
 
@@ -68,35 +63,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// JSON that is none is malformed; JSON that does not fit has fields to blame.
-fn refuse(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    if !error.inner().is_data() {
-        return malformed(error.inner());
-    }
-    let mut pointer = String::new();
-    for segment in error.path() {
-        let segment = segment.to_string();
-        pointer.push('/');
-        pointer.push_str(&shown(&segment).replace('~', "~0").replace('/', "~1"));
-    }
-    let detail = reason(error.inner()).into();
-    Problem::fields([FieldError { pointer, detail }])
-}
-
-/// What of a client's text goes into the answer: it knows the rest, and an answer must
-/// not be larger than its request.
-fn shown(text: &str) -> Cow<'_, str> {
-    shortened(text, SHOWN_AT_MOST)
-}
-
-/// What is wrong with a value. The error ends with a position, which a pointer says
-/// better.
-pub fn reason(error: &serde_json::Error) -> String {
-    let error = error.to_string();
-    shown(error.rsplit_once(" at line ").map_or(&*error, |(reason, _)| reason)).into_owned()
-}
-
-fn malformed(error: &serde_json::Error) -> Problem {
+fn malformed(error: serde_json::Error) -> Problem {
     let problem = Problem::new(StatusCode::BAD_REQUEST);
     problem.detail(format!("the body is not JSON, from line {}", error.line()))
 }
@@ -114,9 +81,27 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Path(value)),
-            Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST).detail(error.body_text())),
+            Err(rejection) => Err(refused(&rejection)),
         }
     }
+}
+
+/// What is wrong with a path. axum's own text repeats the client's, and may change.
+fn refused(rejection: &PathRejection) -> Problem {
+    let problem = Problem::new(rejection.status());
+    if rejection.status().is_server_error() {
+        // The handler wants parts that its route has not.
+        return problem.because("path");
+    }
+    use ErrorKind::{DeserializeError, InvalidUtf8InPathParam, ParseErrorAtKey};
+    if let PathRejection::FailedToDeserializePathParams(error) = rejection
+        && let DeserializeError { key, .. }
+        | InvalidUtf8InPathParam { key }
+        | ParseErrorAtKey { key, .. } = error.kind()
+    {
+        return problem.detail(format!("`{key}` in the path is not valid"));
+    }
+    problem.detail("the path is not valid")
 }
 
 /// The query string.
@@ -125,14 +110,20 @@ pub struct Query<T>(pub T);
 impl<S, T> FromRequestParts<S> for Query<T>
 where
     S: Send + Sync,
-    T: DeserializeOwned,
+    T: FromQuery,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
-        match axum::extract::Query::from_request_parts(parts, state).await {
-            Ok(axum::extract::Query(value)) => Ok(Query(value)),
-            Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST).detail(error.body_text())),
+        let problem = Problem::new(StatusCode::BAD_REQUEST);
+        match axum::extract::Query::<Fields<String>>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(parameters)) => {
+                parameters.read(T::read).map(Query).map_err(|wrong| {
+                    let wrong: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+                    problem.detail(wrong.join(", "))
+                })
+            }
+            Err(_) => Err(problem.detail("the query is not valid")),
         }
     }
 }

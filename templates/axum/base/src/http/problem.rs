@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::fields::{WrongField, shown};
 use crate::domain::Invalid;
 use crate::infra::Fault;
 
@@ -102,7 +103,7 @@ pub struct ProblemBody<'a> {
     detail: Option<&'a str>,
     /// Names the request in the service's log.
     request_id: &'a str,
-    /// The fields that are wrong, all of them.
+    /// The fields that are wrong: the first 20 of them, and how many more there are.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
 }
@@ -115,17 +116,19 @@ pub struct FieldError {
     pub detail: Cow<'static, str>,
 }
 
-impl FieldError {
-    /// What is wrong with the field of this name; with none, of the whole body.
-    pub fn new(field: &str, detail: impl Into<Cow<'static, str>>) -> FieldError {
-        let pointer = if field.is_empty() { String::new() } else { format!("/{field}") };
-        FieldError { pointer, detail: detail.into() }
+impl From<WrongField> for FieldError {
+    fn from(WrongField { name, reason }: WrongField) -> FieldError {
+        let pointer = name.map(|name| shown(&name).replace('~', "~0").replace('/', "~1"));
+        let pointer = pointer.map(|pointer| format!("/{pointer}")).unwrap_or_default();
+        FieldError { pointer, detail: reason }
     }
 }
 
+/// One without a field is about the whole body.
 impl From<Invalid> for FieldError {
     fn from(Invalid { field, reason }: Invalid) -> FieldError {
-        FieldError::new(field, reason)
+        let name = (!field.is_empty()).then(|| field.to_owned());
+        FieldError::from(WrongField { name, reason: reason.into() })
     }
 }
 
@@ -155,9 +158,9 @@ impl Problem {
     }
 
     /// Fields of the body that cannot be what they are.
-    pub fn fields(errors: impl IntoIterator<Item = FieldError>) -> Problem {
+    pub fn fields(errors: impl IntoIterator<Item: Into<FieldError>>) -> Problem {
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY);
-        let errors = errors.into_iter().collect();
+        let errors = errors.into_iter().map(Into::into).collect();
         Problem { errors, ..problem.detail("the body is not valid") }
     }
 
