@@ -93,8 +93,9 @@ impl FromStr for Cursor {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Cursor, Invalid> {
-        let invalid = |_| Invalid { field: "cursor", reason: "is not one that a page gave" };
-        text.parse().map(Cursor).map_err(invalid)
+        // A UUID can be written in other ways, too, but a page writes it in one.
+        let cursor = text.parse().ok().map(Cursor).filter(|cursor| cursor.to_string() == text);
+        cursor.ok_or(Invalid { field: "cursor", reason: "is not one that a page gave" })
     }
 }
 
@@ -138,6 +139,18 @@ mod tests {
         let cursor = Cursor(Uuid::now_v7());
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         assert!("next".parse::<Cursor>().is_err());
+    }
+
+    #[test]
+    fn a_cursor_that_no_page_gave_is_refused() {
+        for text in [
+            "0199ABCD000070008000000000000000",
+            "0199abcd-0000-7000-8000-000000000000",
+            "{0199abcd-0000-7000-8000-000000000000}",
+            "urn:uuid:0199abcd-0000-7000-8000-000000000000",
+        ] {
+            assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
     }
 
     #[test]

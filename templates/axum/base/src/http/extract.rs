@@ -116,15 +116,14 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
         let problem = Problem::new(StatusCode::BAD_REQUEST);
-        match axum::extract::Query::<Fields<String>>::from_request_parts(parts, state).await {
-            Ok(axum::extract::Query(parameters)) => {
-                parameters.read(T::read).map(Query).map_err(|wrong| {
-                    let wrong: Vec<_> = wrong.iter().map(ToString::to_string).collect();
-                    problem.detail(wrong.join(", "))
-                })
-            }
-            Err(_) => Err(problem.detail("the query is not valid")),
-        }
+        let parameters = axum::extract::Query::from_request_parts(parts, state).await;
+        let Ok(axum::extract::Query::<Fields<String>>(parameters)) = parameters else {
+            return Err(problem.detail("the query is not valid"));
+        };
+        parameters.read(T::read).map(Query).map_err(|wrong| {
+            let wrong: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+            problem.detail(wrong.join(", "))
+        })
     }
 }
 
