@@ -39,7 +39,8 @@ use crate::context::Waits;
 
 pub use super::buffer::Flush;
 
-/// What sending a record logs must not become a record: there would be no end.
+/// What sending a record logs must not become a record, nor a span: there would be no
+/// end.
 const SENDERS: [&str; 7] = ["h2", "hyper", "mio", "opentelemetry", "tonic", "tower", "want"];
 
 /// How to log.
@@ -120,13 +121,16 @@ impl Log {
 
     /// Sends what the process traces to this log, too. Once a process.
     pub fn install(&self, settings: &Settings) {
+        let others = Targets::new().with_default(LevelFilter::TRACE);
+        let others = others.with_targets(SENDERS.map(|sender| (sender, LevelFilter::OFF)));
         let records = self.records.as_ref().map(|records| {
-            let others = Targets::new().with_default(LevelFilter::TRACE);
-            let others = others.with_targets(SENDERS.map(|sender| (sender, LevelFilter::OFF)));
-            OpenTelemetryTracingBridge::new(&records.provider).with_filter(others)
+            OpenTelemetryTracingBridge::new(&records.provider).with_filter(others.clone())
         });
+        let spans = self.spans.as_ref();
+        let spans = spans.map(|spans| spans.tracing.below_requests().with_filter(others));
         let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
-        let registry = tracing_subscriber::registry().with(settings.filter.clone()).with(records);
+        let registry = tracing_subscriber::registry().with(settings.filter.clone());
+        let registry = registry.with(records).with(spans);
         match self.format {
             Format::Json => registry.with(lines.json().event_format(JsonEvent)).init(),
             Format::Pretty => {

@@ -1,10 +1,11 @@
 //! What belongs to one request: the span around it, which is part of the trace
-//! that the client began, and which every line that is logged inside names; and
-//! the calls that it led to, each a span below it.
+//! that the client began, and which every line that is logged inside names; what
+//! the code opened below it, as with `#[tracing::instrument]`; and the calls that it
+//! led to, each a span below those.
 //!
-//! Spans are made here, and not from those of the crate `tracing`: so they need
-//! no global tracer, `RUST_LOG` does not decide which there are, and a request
-//! that is not sampled costs next to nothing.
+//! The spans of requests and calls are made here, and not from those of the crate
+//! `tracing`: so they need no global tracer, `RUST_LOG` does not decide which there
+//! are, and a request that is not sampled costs next to nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +18,10 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{Sampler, SdkTracer};
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::registry::LookupSpan;
 
 use super::line::RequestLine;
 use super::{Operation, Route};
@@ -94,8 +98,8 @@ impl RequestSpan {
     pub fn called(&self, call: Operation, error_type: Option<&'static str>, time: Duration) {
         let Operation { system, name, collection } = call;
         tracing::debug!(parent: &self.lines, system, name, collection, error_type, ?time, "called");
-        let Some(Traced { context, tracing }) = &self.traced else { return };
-        if !context.span().is_recording() {
+        let Some(traced) = &self.traced else { return };
+        if !traced.context.span().is_recording() {
             return;
         }
         let mut attributes =
@@ -116,7 +120,7 @@ impl RequestSpan {
             attributes: Some(attributes),
             ..SpanBuilder::default()
         };
-        let mut span = tracing.tracer.build_with_context(span, context);
+        let mut span = traced.tracing.tracer.build_with_context(span, &traced.innermost());
         if let Some(error_type) = error_type {
             span.set_status(Status::error(error_type));
         }
@@ -171,8 +175,8 @@ impl RequestSpan {
     /// Names the span to a service that is called, so that its own part of the
     /// trace is found below this one.
     pub fn propagate(&self, headers: &mut HeaderMap) {
-        if let Some(Traced { context, tracing }) = &self.traced {
-            tracing.propagators.inject(context, headers);
+        if let Some(traced) = &self.traced {
+            traced.tracing.propagators.inject(&traced.innermost(), headers);
         }
     }
 }
@@ -180,6 +184,29 @@ impl RequestSpan {
 impl Traced {
     fn ids(&self) -> SpanContext {
         self.context.span().span_context().clone()
+    }
+
+    /// The span that the code is in: the request's, or one below it.
+    fn innermost(&self) -> Context {
+        let current = Context::current();
+        let trace = |context: &Context| context.span().span_context().trace_id();
+        if trace(&current) == trace(&self.context) { current } else { self.context.clone() }
+    }
+}
+
+impl Tracing {
+    /// Makes spans of those of the crate `tracing` that the code opens, below the one
+    /// of the request that they are opened in.
+    pub fn below_requests<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        // What is logged inside is a record of its own already.
+        let spans = filter_fn(|metadata| metadata.is_span() && metadata.name() != REQUEST_SPAN);
+        let layer = tracing_opentelemetry::layer().with_tracer(self.tracer.clone());
+        // Where it is in the code, on which thread, and how much it waited, with each span.
+        let layer = layer.with_location(false).with_threads(false).with_tracked_inactivity(false);
+        layer.with_filter(spans)
     }
 }
 
@@ -283,21 +310,29 @@ pub fn read_sampler(env: &mut Env) -> Sampler {
 mod tests {
     use axum::body::Body;
     use opentelemetry::trace::TracerProvider;
+    use opentelemetry_proto::tonic::trace::v1 as proto;
     use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt;
 
+    use super::super::exporter::queue::Queue;
+    use super::super::log::Traces;
     use super::*;
     use crate::config::Config;
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-    fn propagators(list: &str) -> Propagators {
+    fn traces(propagators: &str) -> Traces {
         let lookup = |variable: &str| match variable {
             "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://collector:4317".to_owned()),
-            "OTEL_PROPAGATORS" => Some(list.to_owned()),
+            "OTEL_PROPAGATORS" => Some(propagators.to_owned()),
             _ => None,
         };
         let config = Config::read(&lookup).map_err(|error| error.to_string());
-        config.expect("the variables are right").log.traces.expect("sent").propagators
+        config.expect("the variables are right").log.traces.expect("sent")
+    }
+
+    fn propagators(list: &str) -> Propagators {
+        traces(list).propagators
     }
 
     fn span(traceparent: &str, propagators: Propagators) -> RequestSpan {
@@ -332,6 +367,39 @@ mod tests {
         assert_eq!(handed_on("tracecontext,baggage"), [true, true]);
         assert_eq!(handed_on("baggage"), [false, true]);
         assert_eq!(handed_on("none"), [false, false]);
+    }
+
+    #[tokio::test]
+    async fn what_the_code_opens_is_between_a_request_and_its_calls() {
+        #[tracing::instrument]
+        async fn work(size: u8) {}
+
+        let Traces { signal, propagators, .. } = traces("");
+        let queue: Queue<proto::Span> = Queue::new(&signal);
+        let tracer = SdkTracerProvider::builder().with_span_processor(queue.clone()).build();
+        let tracing = Tracing { tracer: tracer.tracer("test"), propagators };
+        let log = tracing_subscriber::registry().with(tracing.below_requests());
+        let _log = tracing::subscriber::set_default(log);
+
+        let request = Request::get("/").body(Body::empty()).expect("right");
+        let span = RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None));
+        let call = Operation { system: "sqlite", name: "SELECT", collection: "things" };
+        span.around(async {
+            work(7).await;
+            span.called(call, None, Duration::ZERO);
+            let inner = tracing::info_span!("inner");
+            async { span.called(call, None, Duration::ZERO) }.instrument(inner).await;
+        })
+        .await;
+
+        let (spans, _) = queue.take();
+        let [work, outer_call, inner_call, inner] = &spans[..] else { panic!("{spans:?}") };
+        let request = span.ids().expect("it is traced").span_id().to_bytes();
+        assert_eq!((&*work.name, &*work.parent_span_id), ("work", &request[..]));
+        assert!(work.attributes.iter().any(|attribute| attribute.key == "size"), "{work:?}");
+        assert_eq!(outer_call.parent_span_id, request);
+        assert_eq!((&*inner.name, &*inner.parent_span_id), ("inner", &request[..]));
+        assert_eq!(inner_call.parent_span_id, inner.span_id);
     }
 
     #[test]
