@@ -255,17 +255,22 @@ fn a_name_that_generated_code_uses_is_no_resource() {
                 taken.extend(names.types);
             }
         }
-        for name in taken
+        let clashes = |name: &&String| {
+            preset
+                .resource_name(&name.to_kebab_case())
+                .is_ok_and(|resource| {
+                    resource.singular_type() == **name || resource.plural() == **name
+                })
+        };
+        let free: Vec<_> = taken
             .iter()
             .filter(|name| !name.to_lowercase().contains("zebra"))
-        {
-            if let Ok(resource) = preset.resource_name(&name.to_kebab_case()) {
-                assert!(
-                    resource.singular_type() != *name && resource.plural() != name,
-                    "a resource could be called `{name}`\nhelp: add it to `reserved.resources` in preset.toml"
-                );
-            }
-        }
+            .filter(clashes)
+            .collect();
+        assert!(
+            free.is_empty(),
+            "resources could be called {free:?}\nhelp: add them to `reserved.resources` in preset.toml"
+        );
     });
 }
 

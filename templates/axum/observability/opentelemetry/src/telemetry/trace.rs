@@ -383,7 +383,7 @@ mod tests {
 
         let request = Request::get("/").body(Body::empty()).expect("right");
         let span = RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None));
-        let call = Operation { system: "sqlite", name: "SELECT", collection: "things" };
+        let call = Operation { system: "database", name: "SELECT", collection: "things" };
         span.around(async {
             work(7).await;
             span.called(call, None, Duration::ZERO);
