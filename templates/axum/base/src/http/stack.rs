@@ -27,7 +27,7 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::uri::Authority;
-use axum::http::{Method, StatusCode, Version};
+use axum::http::{StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -48,7 +48,7 @@ use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::{RequestEnd, Route, panic_message};
+use crate::telemetry::{RequestEnd, Route, method_name, panic_message};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -274,7 +274,7 @@ struct Record {
 
 impl Record {
     fn start(stack: &Stack, request: &Request, route: Route, context: Context) -> Record {
-        let method = method(request.method());
+        let method = method_name(request.method());
         stack.0.metrics.request_started(method);
         let headers = request.headers();
         let peer = request.extensions().get::<Peer>();
@@ -325,21 +325,5 @@ impl Drop for Record {
             client: self.client,
             user_agent: user_agent.as_deref(),
         });
-    }
-}
-
-/// A label must not have as many values as there are words.
-fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        Method::CONNECT => "CONNECT",
-        Method::TRACE => "TRACE",
-        _ => "_OTHER",
     }
 }

@@ -137,9 +137,17 @@ fn add(text: &mut String, object: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use axum::body::Body;
+    use axum::extract::Request;
+    use futures_util::FutureExt;
     use serde_json::{Value, json};
 
-    use super::super::logged::Logged;
+    use crate::config::Config;
+    use crate::telemetry::Route;
+    use crate::telemetry::log::Log;
+    use crate::telemetry::logged::Logged;
 
     fn text(log: impl FnOnce()) -> String {
         let logged = Logged::start();
@@ -182,6 +190,19 @@ mod tests {
         assert_eq!((&line["request_id"], &line["method"]), (&json!("named"), &json!("GET")));
         assert_eq!(line["spans"], json!([{ "name": "work", "size": 7 }]));
         assert!(line["target"].is_string() && line["timestamp"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn a_method_that_nobody_knows_is_in_no_line() {
+        let config = Config::read(&|_: &str| None::<&str>).map_err(|error| error.to_string());
+        let (log, _flush) = Log::new(&config.expect("the defaults are right").log, io::sink());
+        let line = line(|| {
+            let request = Request::builder().method("BREW").body(Body::empty()).expect("right");
+            let span = log.request_span("named", &request, &Route::new(None));
+            let work = span.around(async { tracing::warn!("it fails") });
+            work.now_or_never().expect("it waits for nothing");
+        });
+        assert_eq!((&line["request_id"], &line["method"]), (&json!("named"), &json!("_OTHER")));
     }
 
     #[test]

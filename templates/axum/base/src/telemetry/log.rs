@@ -14,11 +14,11 @@ use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::Route;
 use super::buffer::Buffer;
 use super::event::{JsonEvent, pretty_field};
 use super::line::{Format, RequestLine, json_field, json_head, pretty_head, request_level};
 use super::trace::{REQUEST_SPAN, RequestSpan};
+use super::{Route, method_name};
 use crate::config::Env;
 
 pub use super::buffer::Flush;
@@ -72,7 +72,7 @@ impl Log {
 
     /// Opens the span that names a request on every line that is logged inside.
     pub fn request_span(&self, id: &str, request: &Request, route: &Route) -> RequestSpan {
-        let (method, route) = (request.method().as_str(), route.as_str());
+        let (method, route) = (method_name(request.method()), route.as_str());
         RequestSpan::new(tracing::info_span!(REQUEST_SPAN, request_id = id, method, route))
     }
 

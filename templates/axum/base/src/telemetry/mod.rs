@@ -22,6 +22,7 @@ use std::panic;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
+use axum::http::Method;
 
 /// The target of what is logged for each request, which `RUST_LOG=info,request=off`
 /// turns off.
@@ -80,6 +81,22 @@ impl Eq for Route {}
 impl Hash for Route {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
+    }
+}
+
+/// What a method is called: a label must not have as many values as there are words.
+pub fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "_OTHER",
     }
 }
 

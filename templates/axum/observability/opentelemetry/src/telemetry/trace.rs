@@ -10,6 +10,7 @@
 use std::time::{Duration, SystemTime};
 
 use axum::extract::Request;
+use axum::http::Method;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{
@@ -24,7 +25,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::line::RequestLine;
-use super::{Operation, Route};
+use super::{Operation, Route, method_name};
 use crate::config::Env;
 
 /// What the span around a request is called in the log.
@@ -59,7 +60,7 @@ pub struct Propagators {
 }
 
 impl RequestSpan {
-    /// The span of a request that has just come in. What there is to say of the
+    /// The span of a request that has just come in. What else there is to say of the
     /// request is said at its end.
     pub fn begin(
         tracing: Option<&Tracing>,
@@ -70,10 +71,11 @@ impl RequestSpan {
         let traced = tracing.map(|tracing| {
             let parent = tracing.propagators.extract(request.headers());
             let span = SpanBuilder::from_name("request").with_kind(SpanKind::Server);
+            let span = span.with_attributes(method_original(request.method()));
             let span = tracing.tracer.build_with_context(span, &parent);
             Traced { context: parent.with_span(span), tracing: tracing.clone() }
         });
-        let (method, route) = (request.method().as_str(), route.as_str());
+        let (method, route) = (method_name(request.method()), route.as_str());
         let ids = traced.as_ref().map(Traced::ids);
         let trace_id = ids.as_ref().map(|ids| tracing::field::display(ids.trace_id()));
         let span_id = ids.as_ref().map(|ids| tracing::field::display(ids.span_id()));
@@ -179,6 +181,14 @@ impl RequestSpan {
             traced.tracing.propagators.inject(&traced.innermost(), headers);
         }
     }
+}
+
+/// What the client called a method that has no name in the conventions, to its 32nd byte.
+fn method_original(method: &Method) -> Option<KeyValue> {
+    let original = method.as_str();
+    let is_unknown = method_name(method) != original;
+    let shown = original.get(..32).unwrap_or(original);
+    is_unknown.then(|| KeyValue::new("http.request.method_original", shown.to_owned()))
 }
 
 impl Traced {
