@@ -91,7 +91,7 @@ fn refused(rejection: &PathRejection) -> Problem {
     let problem = Problem::new(rejection.status());
     if rejection.status().is_server_error() {
         // The handler wants parts that its route has not.
-        return problem.because("path");
+        return problem.because("path_mismatch");
     }
     use ErrorKind::{DeserializeError, InvalidUtf8InPathParam, ParseErrorAtKey};
     if let PathRejection::FailedToDeserializePathParams(error) = rejection
@@ -219,8 +219,13 @@ impl<S: Send + Sync> FromRequestParts<S> for MaybeKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<MaybeKey, Problem> {
-        let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(MaybeKey(None)) };
+        let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).into_iter();
+        let Some(key) = keys.next() else { return Ok(MaybeKey(None)) };
         let key = IdempotencyKey::new(key.to_str().unwrap_or_default())?;
+        if keys.next().is_some() {
+            let reason = "must not be there more than once";
+            return Err(Invalid { field: "Idempotency-Key", reason }.into());
+        }
         Ok(MaybeKey(Some(key)))
     }
 }
