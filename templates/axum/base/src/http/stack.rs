@@ -41,8 +41,7 @@ use super::body::{Bodies, BodyLimits, Room};
 use super::client::TrustedProxies;
 use super::health::Health;
 use super::problem::Problem;
-use super::shortened;
-use crate::config::Http;
+use super::{Settings, shortened};
 use crate::context::Context;
 use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
@@ -90,7 +89,7 @@ impl Stack {
     /// `health` tells when to let go of clients, and `writes` tracks the requests
     /// that go on without theirs.
     pub fn new(
-        http: &Http,
+        settings: &Settings,
         metrics: Metrics,
         log: Log,
         health: Health,
@@ -100,13 +99,13 @@ impl Stack {
             metrics,
             log,
             bodies: Bodies::new(BodyLimits {
-                bytes: http.body_limit,
-                all_bytes: http.bodies_limit,
-                timeout: http.body_timeout,
+                bytes: settings.body_limit,
+                all_bytes: settings.bodies_limit,
+                timeout: settings.body_timeout,
             }),
-            request_timeout: http.request_timeout,
-            in_flight: Arc::new(Semaphore::new(http.max_in_flight.get())),
-            trusted_proxies: http.trusted_proxies.clone(),
+            request_timeout: settings.request_timeout,
+            in_flight: Arc::new(Semaphore::new(settings.max_in_flight.get())),
+            trusted_proxies: settings.trusted_proxies.clone(),
             health,
             writes,
         }))

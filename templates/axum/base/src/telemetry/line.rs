@@ -14,8 +14,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use super::{REQUEST_TARGET, Route};
-use crate::config::Env;
 use crate::context::{Context, Waits};
+use crate::env::Env;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

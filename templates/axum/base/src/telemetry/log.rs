@@ -19,7 +19,7 @@ use super::event::{JsonEvent, pretty_field};
 use super::line::{Format, RequestLine, json_field, json_head, pretty_head, request_level};
 use super::trace::{REQUEST_SPAN, RequestSpan};
 use super::{Route, method_name};
-use crate::config::Env;
+use crate::env::Env;
 
 pub use super::buffer::Flush;
 

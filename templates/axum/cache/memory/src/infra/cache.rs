@@ -20,8 +20,8 @@ use moka::sync::Cache as Entries;
 use self::doubts::Doubts;
 use self::flight::{Flights, Seat};
 use super::dependency::Dependency;
-use crate::config::Env;
 use crate::context::Context;
+use crate::env::Env;
 use crate::telemetry::metrics::Metrics;
 
 /// For how long it is remembered that there is nothing.

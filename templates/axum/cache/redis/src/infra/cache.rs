@@ -32,8 +32,8 @@ pub use self::breaker::BreakerState;
 use self::flight::{Flights, Seat};
 use self::remote::{Remote, Unanswered};
 use super::dependency::Dependency;
-use crate::config::Env;
 use crate::context::Context;
+use crate::env::Env;
 use crate::telemetry::metrics::Metrics;
 
 /// The cache, where no variable names another.

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Signals;
-use crate::config::Env;
+use crate::env::Env;
 
 /// How often to show metrics.
 #[derive(Clone)]

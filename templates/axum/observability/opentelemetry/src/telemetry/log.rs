@@ -34,8 +34,8 @@ use super::exporter::settings::{LOGS, TRACES};
 use super::line::{Format, RequestLine, json_field, request_level};
 use super::trace::{Propagators, RequestSpan, Tracing, read_sampler};
 use super::{REQUEST_TARGET, Route};
-use crate::config::Env;
 use crate::context::Waits;
+use crate::env::Env;
 
 pub use super::buffer::Flush;
 

@@ -26,7 +26,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::line::RequestLine;
 use super::{Operation, Route, method_name};
-use crate::config::Env;
+use crate::env::Env;
 
 /// What the span around a request is called in the log.
 pub const REQUEST_SPAN: &str = "request";

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Signals;
 use super::metrics::Format;
-use crate::config::Env;
+use crate::env::Env;
 use crate::server::{Server, Timeouts};
 
 /// The media types of the two formats.

@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sqlx::ConnectOptions;
 use url::Url;
 
-use crate::config::Env;
+use crate::env::Env;
 
 const NAME: &str = "DATABASE_URL";
 

@@ -16,7 +16,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
-use crate::config::Env;
+use crate::env::Env;
 
 /// Where to send the metrics, and what all signals say of this process. How to send
 /// traces and logs is set where they are made, in [`crate::telemetry::log::Settings`].
