@@ -49,6 +49,9 @@ pub struct Readiness {
 struct DependencyState {
     name: &'static str,
     status: &'static str,
+    /// Why it is down: one that refuses is not one that cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_type: Option<&'static str>,
 }
 
 /// The process answers.
@@ -62,9 +65,10 @@ pub async fn ready(State(health): State<Health>) -> (StatusCode, Json<Readiness>
         false => (StatusCode::OK, "ready"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
-    let state = |dependency: &Dependency| DependencyState {
-        name: dependency.name(),
-        status: if dependency.is_up() { "up" } else { "down" },
+    let state = |dependency: &Dependency| {
+        let (name, error_type) = (dependency.name(), dependency.failure());
+        let status = if error_type.is_none() { "up" } else { "down" };
+        DependencyState { name, status, error_type }
     };
     let dependencies = health.0.dependencies.iter().map(state).collect();
     (code, Json(Readiness { status, dependencies }))

@@ -103,9 +103,10 @@ impl Dependency {
         self.0.name
     }
 
-    /// Whether its last calls were answered, all in all.
-    pub fn is_up(&self) -> bool {
-        self.state().is_up()
+    /// The `error.type` of its last failure, unless its last calls were answered, all in
+    /// all.
+    pub fn failure(&self) -> Option<&'static str> {
+        self.state().failure()
     }
 
     /// Runs `attempt`, and once more if `call` allows it.
@@ -140,7 +141,7 @@ impl Dependency {
                     continue;
                 }
             }
-            self.settle(error.outcome(), Some(&error));
+            self.settle(error.outcome(), Some((&error, error.error_type())));
             return Err(error);
         }
     }
@@ -172,22 +173,23 @@ impl Dependency {
 
     /// Counts a call that has ended. One that was a mistake of ours, or was never
     /// tried, says nothing of the dependency.
-    fn settle(&self, outcome: Outcome, error: Option<&dyn Display>) {
+    fn settle(&self, outcome: Outcome, error: Option<(&dyn Display, &'static str)>) {
         let Inner { name: dependency, metrics, .. } = &*self.0;
         metrics.dependency_request(dependency, outcome);
-        let failed = match outcome {
-            Outcome::Ok => false,
-            Outcome::Error | Outcome::Timeout => true,
+        let error = match outcome {
+            Outcome::Ok => None,
+            Outcome::Error | Outcome::Timeout => error,
             Outcome::Misused | Outcome::Rejected => return,
         };
         // Told of while it is held, so that changes are told of in their order.
         let mut state = self.state();
-        if let Some(Recent { calls, failed }) = state.count(failed, Instant::now()) {
+        let failure = error.map(|(_, error_type)| error_type);
+        if let Some(Recent { calls, failed }) = state.count(failure, Instant::now()) {
             metrics.dependency_up(dependency, state.is_up());
             match state.is_up() {
                 true => tracing::info!(dependency, calls, failed, "a dependency answers again"),
                 false => {
-                    let error = error.map(tracing::field::display);
+                    let error = error.map(|(error, _)| tracing::field::display(error));
                     tracing::warn!(dependency, calls, failed, error, "a dependency fails");
                 }
             }
@@ -343,7 +345,7 @@ mod tests {
         let never = || async { panic!("it was tried") };
         let result = dependency.call::<(), Broken, _>(&late, call(Retry::Once), never).await;
         assert!(matches!(result, Err(CallError::Rejected)));
-        assert!(dependency.is_up());
+        assert_eq!(dependency.failure(), None);
     }
 
     /// Whether it is up after each of these calls.
@@ -354,7 +356,7 @@ mod tests {
             let result = Cell::new(Some(result));
             let attempt = async || result.take().expect("it is tried once");
             let _ = dependency.call(&context, call(Retry::IfUndone), attempt).await;
-            states.push(dependency.is_up());
+            states.push(dependency.failure().is_none());
         }
         states
     }

@@ -19,21 +19,31 @@ const CALLS_AT_LEAST: u32 = 3;
 /// How a dependency does.
 pub struct State {
     up: bool,
+    /// What kind the last failure was of.
+    failure: &'static str,
     window: Window<SECONDS>,
 }
 
 impl State {
     /// Up, until calls say otherwise. All times that it is told begin at `now`.
     pub fn new(now: Instant) -> State {
-        State { up: true, window: Window::new(now) }
+        State { up: true, failure: "", window: Window::new(now) }
     }
 
     pub fn is_up(&self) -> bool {
         self.up
     }
 
-    /// Counts a call. If that changes the state, returns the calls that did.
-    pub fn count(&mut self, failed: bool, now: Instant) -> Option<Recent> {
+    /// What kind of failure it is down by.
+    pub fn failure(&self) -> Option<&'static str> {
+        (!self.up).then_some(self.failure)
+    }
+
+    /// Counts a call, which may have failed. If that changes the state, returns the calls
+    /// that did.
+    pub fn count(&mut self, failure: Option<&'static str>, now: Instant) -> Option<Recent> {
+        let failed = failure.is_some();
+        self.failure = failure.unwrap_or(self.failure);
         self.window.count(failed, now);
         let changes = match (self.up, failed) {
             (true, true) => State::is_too_bad,
@@ -69,8 +79,9 @@ mod tests {
     fn states(calls: impl IntoIterator<Item = (u64, bool)>) -> Vec<bool> {
         let start = Instant::now();
         let mut state = State::new(start);
-        let after = |(millis, failed)| {
-            state.count(failed, start + Duration::from_millis(millis));
+        let after = |(millis, failed): (u64, bool)| {
+            let failure = failed.then_some("broken");
+            state.count(failure, start + Duration::from_millis(millis));
             state.is_up()
         };
         calls.into_iter().map(after).collect()
