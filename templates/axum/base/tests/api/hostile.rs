@@ -221,9 +221,11 @@ async fn more_silent_clients_than_descriptors_leave_some_for_others() {
 }
 
 #[tokio::test]
-async fn too_few_descriptors_to_serve_are_said_to_be_so() {
+async fn too_few_descriptors_to_serve_are_said_to_be_so_before_the_database_is_opened() {
     let database = TestDatabase::create().await;
-    let end = Process::start_under("ulimit -n 40", "serve", &database, &[]).end().await;
+    // It is not asked whether it has a schema.
+    let variables = [("DATABASE_MIGRATE", "false")];
+    let end = Process::start_under("ulimit -n 40", "serve", &database, &variables).end().await;
     assert_eq!(end.code, Some(1), "{}", end.errors);
     assert!(end.errors.contains("ulimit -n"), "{}", end.errors);
 }
