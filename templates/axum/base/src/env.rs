@@ -5,16 +5,18 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::num::NonZeroUsize;
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// The most that there may be of anything: more is a mistake, and far more than this
 /// is more than the libraries can count.
-const MAX_COUNT: NonZeroUsize = NonZeroUsize::new(1_000_000).expect("it is not 0");
+pub const MAX_COUNT: u64 = 1_000_000;
 
 /// The longest that anything may be waited for: databases cannot count much further.
-const MAX_MILLIS: u64 = 24 * 60 * 60 * 1_000;
+pub const MAX_MILLIS: u64 = 24 * 60 * 60 * 1_000;
 
 /// The bytes that the file of a secret may have: a longer one is another file.
 const MAX_SECRET: u64 = 16 * 1024;
@@ -32,6 +34,11 @@ impl<'a> Env<'a> {
     /// What `lookup` knows.
     pub fn new(lookup: &'a dyn Fn(&str) -> Option<OsString>) -> Env<'a> {
         Env { lookup, errors: Vec::new() }
+    }
+
+    /// How much of what was read is wrong.
+    pub fn refused(&self) -> usize {
+        self.errors.len()
     }
 
     /// What is wrong with the variables that were read.
@@ -73,11 +80,26 @@ impl<'a> Env<'a> {
         Some(line.to_owned())
     }
 
+    /// A URL, which may be secret, as it is written or not at all: white space around it
+    /// and control characters are left out without a word by one reader, and are part
+    /// of a name to another; and for most, a text ends at a zero.
+    pub fn url(&mut self, name: &str) -> Option<String> {
+        let url = self.secret(name)?;
+        let wrong = match &url {
+            url if url.trim() != url => "leave out the white space before or after it",
+            url if url.contains(char::is_control) => "percent-encode control characters",
+            url if url.contains("%00") => "no part of it can have a zero, `%00`",
+            _ => return Some(url),
+        };
+        self.refuse(format_args!("{name}: {wrong}"));
+        None
+    }
+
     /// The URL of a server, which may be secret, with one of `schemes`. What has a
     /// meaning in a URL has to be encoded inside of a password: what follows it there
     /// would be taken for the host or the path, and be shown as such.
-    pub fn url(&mut self, name: &str, schemes: &[&str]) -> Option<String> {
-        let url = self.secret(name)?;
+    pub fn server(&mut self, name: &str, schemes: &[&str]) -> Option<String> {
+        let url = self.url(name)?;
         let parts = url.split_once("://").filter(|(scheme, _)| schemes.contains(scheme));
         let Some((_, parts)) = parts else {
             let schemes: Vec<_> = schemes.iter().map(|scheme| format!("`{scheme}://`")).collect();
@@ -92,12 +114,28 @@ impl<'a> Env<'a> {
             ));
             return None;
         }
-        // They are left out without a word.
-        if url.contains(char::is_control) {
-            self.refuse(format_args!("{name}: percent-encode control characters"));
-            return None;
-        }
         Some(url)
+    }
+
+    /// Refuses a host that there cannot be, which would look like a server that is down.
+    pub fn check_host(&mut self, name: &str, host: &str) {
+        let is_part = |part: &str| {
+            let is_in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            (1..=63).contains(&part.len()) && part.bytes().all(is_in_names)
+        };
+        let is_name = || host.strip_suffix('.').unwrap_or(host).split('.').all(is_part);
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if address.unwrap_or(host).parse::<IpAddr>().is_err() && !is_name() {
+            // Not which one it is: it may be part of a password.
+            self.refuse(format_args!("{name}: it is neither the name nor the address of a host"));
+        }
+    }
+
+    /// Refuses a port that nobody can listen on.
+    pub fn check_port(&mut self, name: &str, port: &str) {
+        if port.parse::<NonZeroU16>().is_err() {
+            self.refuse(format_args!("{name}: it is not a number from 1 to {}", u16::MAX));
+        }
     }
 
     /// The content of the file at `path`, which the variable `name` leads to.
@@ -130,25 +168,36 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// A duration in milliseconds, at least one.
+    /// A whole number within `range`, or `default` where the variable is unset.
+    pub fn number(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(text) = self.text(name) else { return default };
+        if let Some(number) = text.parse().ok().filter(|number| range.contains(number)) {
+            return number;
+        }
+        let (least, most) = (range.start(), range.end());
+        self.refuse(format_args!("{name}: it is not a whole number from {least} to {most}"));
+        default
+    }
+
+    /// A duration in milliseconds, at least one: with none, everything would be too late.
     pub fn millis(&mut self, name: &str, default: u64) -> Duration {
-        let millis = self.parse(name, default);
-        if millis == 0 {
-            self.refuse(format_args!("{name}: a timeout of 0 would refuse everything"));
-        }
-        if millis > MAX_MILLIS {
-            self.refuse(format_args!("{name}: at most {MAX_MILLIS}, a day"));
-        }
-        Duration::from_millis(millis)
+        Duration::from_millis(self.number(name, default, 1..=MAX_MILLIS))
     }
 
     /// How many there may be of something, at least one and at most [`MAX_COUNT`].
     pub fn count(&mut self, name: &str, default: usize) -> NonZeroUsize {
-        let count = self.parse(name, NonZeroUsize::new(default).unwrap_or(NonZeroUsize::MIN));
-        if count > MAX_COUNT {
-            self.refuse(format_args!("{name}: at most {MAX_COUNT}"));
-        }
-        count
+        let count = self.number(name, default as u64, 1..=MAX_COUNT);
+        NonZeroUsize::new(count as usize).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// An address to listen at.
+    pub fn addr(&mut self, name: &str, default: SocketAddr) -> SocketAddr {
+        let Some(text) = self.text(name) else { return default };
+        text.parse().unwrap_or_else(|_| {
+            let refusal = "it is not an IP address and a port, such as";
+            self.refuse(format_args!("{name}: {refusal} `{default}`"));
+            default
+        })
     }
 
     /// Notes what is wrong; reading goes on.
@@ -180,13 +229,53 @@ fn read_at_most(path: &str, max: u64) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    /// What is wrong with `value`, as `read` takes it.
+    fn mistakes(value: &str, read: impl Fn(&mut Env)) -> Vec<String> {
+        let lookup = |name: &str| (name == "NAME").then(|| value.into());
+        let mut env = Env::new(&lookup);
+        read(&mut env);
+        env.mistakes()
+    }
+
     #[test]
     fn a_mistake_in_what_several_settings_are_read_from_is_reported_once() {
-        let lookup = |_: &str| Some("many".into());
-        let mut env = Env::new(&lookup);
-        for _ in 0..2 {
-            env.millis("TIMEOUT_MS", 1);
+        let read = |env: &mut Env| {
+            env.millis("NAME", 1);
+            env.millis("NAME", 1);
+        };
+        let mistakes = mistakes("many", read);
+        assert_eq!(mistakes, ["NAME: it is not a whole number from 1 to 86400000"]);
+    }
+
+    #[test]
+    fn a_number_that_is_refused_is_told_with_those_that_are_not() {
+        let read = |env: &mut Env| {
+            env.count("NAME", 1);
+        };
+        for value in ["0", "-1", "1000001", "99999999999999999999", "1.5", " 5", "5s", "many"] {
+            let mistakes = mistakes(value, read);
+            assert_eq!(mistakes, ["NAME: it is not a whole number from 1 to 1000000"], "{value}");
         }
-        assert_eq!(env.mistakes(), ["TIMEOUT_MS: invalid digit found in string"]);
+        assert_eq!(mistakes("1000000", read), [""; 0]);
+    }
+
+    #[test]
+    fn a_url_is_taken_as_it_is_written_or_not_at_all() {
+        let read = |env: &mut Env| drop(env.url("NAME"));
+        for value in [" ", " a:b", "a:b\n", "a:b\n\n", "a:b\u{a0}", "a:\tb", "a:b%00c"] {
+            assert_eq!(mistakes(value, read).len(), 1, "{value:?}");
+        }
+        assert_eq!(mistakes("a:b c%20", read), [""; 0]);
+    }
+
+    #[test]
+    fn a_host_that_there_cannot_be_is_refused() {
+        let read = |host: &'static str| mistakes("", |env| env.check_host("NAME", host));
+        for host in ["db", "my_host.example.org.", "127.0.0.1", "::1", "[::1]", "1.2.3"] {
+            assert_eq!(read(host), [""; 0], "{host}");
+        }
+        for host in ["", ".", "a b", "a%20b", "a,b", "a..b", "-:1", "[db]", "m\u{fc}nchen"] {
+            assert_eq!(read(host).len(), 1, "{host}");
+        }
     }
 }

@@ -90,6 +90,24 @@ async fn a_secret_may_come_from_a_file() {
 }
 
 #[tokio::test]
+async fn a_url_with_white_space_around_it_is_refused() {
+    let database = TestDatabase::create().await;
+    let url = url(&database);
+    for odd in [format!("{url} "), format!("{url}\t\n"), format!("{url}\n\n"), format!(" {url}")] {
+        let file = TestFile::new(&odd);
+        for variables in [
+            [("DATABASE_URL", ""), ("DATABASE_URL_FILE", file.path())],
+            [("DATABASE_URL", &odd), ("DATABASE_URL_FILE", "")],
+        ] {
+            let end = Process::start("serve", &database, &variables).end().await;
+            assert_eq!(end.code, Some(1), "{odd:?}");
+            let told = end.errors.contains("\n  DATABASE_URL: leave out the white space");
+            assert!(told, "{odd:?}: {}", end.errors);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_read_as_a_secret_is_told_with_its_path_and_the_reason() {
     let database = TestDatabase::create().await;
     let missing = TestFile::missing();

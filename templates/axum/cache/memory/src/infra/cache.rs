@@ -21,7 +21,7 @@ use self::doubts::Doubts;
 use self::flight::{Flights, Seat};
 use super::dependency::Dependency;
 use crate::context::Context;
-use crate::env::Env;
+use crate::env::{Env, MAX_COUNT};
 use crate::telemetry::metrics::Metrics;
 
 /// For how long it is remembered that there is nothing.
@@ -39,9 +39,10 @@ pub struct Settings {
 impl Settings {
     /// Reads the variables that begin with `CACHE_`.
     pub fn read(env: &mut Env) -> Settings {
+        let ttl = env.number("CACHE_TTL_SECONDS", 60, 1..=MAX_COUNT);
         Settings {
-            ttl: Duration::from_secs(env.parse("CACHE_TTL_SECONDS", 60)),
-            max_entries: env.parse("CACHE_MAX_ENTRIES", 10_000),
+            ttl: Duration::from_secs(ttl),
+            max_entries: env.number("CACHE_MAX_ENTRIES", 10_000, 1..=u32::MAX.into()),
         }
     }
 }

@@ -324,19 +324,46 @@ fn decode<V: Cached>(kept: &[u8]) -> serde_json::Result<Option<V>> {
 
 /// `REDIS_URL`, which may have a password in it.
 fn url(env: &mut Env, authorities: Option<&[u8]>) -> String {
-    let url = env.url("REDIS_URL", &["redis", "rediss"]).unwrap_or_else(|| URL.to_owned());
-    let parsed = parse_redis_url(&url);
-    if url.contains('#') {
+    let url = env.server("REDIS_URL", &["redis", "rediss"]).unwrap_or_else(|| URL.to_owned());
+    let before = env.refused();
+    check(env, &url);
+    if env.refused() == before
+        && let Err(error) = client(&url, authorities)
+    {
+        env.refuse(format_args!("REDIS_URL: {error}"));
+    }
+    url
+}
+
+/// Refuses what the client would pass over, or would try for ever.
+fn check(env: &mut Env, url: &str) {
+    // What is none is told by the client.
+    let Some(url) = parse_redis_url(url) else { return };
+    if url.fragment().is_some() {
         env.refuse(
             "REDIS_URL: `#` is not supported, since `#insecure` would take any server for the \
              cache; REDIS_CA_FILE names those who may vouch for it",
         );
-    } else if parsed.is_some_and(|url| url.query_pairs().any(|(name, _)| name != "protocol")) {
-        env.refuse("REDIS_URL: it has a parameter other than `protocol`");
-    } else if let Err(error) = client(&url, authorities) {
-        env.refuse(format_args!("REDIS_URL: {error}"));
     }
-    url
+    if url.query_pairs().any(|(name, _)| name != "protocol") {
+        env.refuse("REDIS_URL: it has a parameter other than `protocol`");
+    }
+    if !url.username().is_empty() && url.password().is_none() {
+        env.refuse(
+            "REDIS_URL: it has a user without a password, and neither would be sent; for a user \
+             that needs none, any will do",
+        );
+    }
+    let database = url.path().trim_matches('/');
+    if !database.is_empty() && !database.parse().is_ok_and(|number: i32| number >= 0) {
+        env.refuse("REDIS_URL: after the host comes the number of a database, such as `/0`");
+    }
+    if let Some(host) = url.host_str() {
+        env.check_host("REDIS_URL: its host", host);
+    }
+    if let Some(port) = url.port() {
+        env.check_port("REDIS_URL: its port", &port.to_string());
+    }
 }
 
 /// `REDIS_CA_FILE`.

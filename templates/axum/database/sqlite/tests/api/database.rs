@@ -244,6 +244,30 @@ async fn a_database_in_memory_is_refused() {
 }
 
 #[tokio::test]
+async fn a_url_of_no_file_or_of_one_that_is_not_written_is_refused() {
+    let database = TestDatabase::create().await;
+    for rest in [
+        "",
+        "//",
+        "//?mode=rwc",
+        "//data/",
+        "//src",
+        "%3Amemory%3A",
+        "file:test.db",
+        "//a%00b.db",
+        "//test.db?mode=ro",
+        "//test.db?immutable=1",
+        "//test.db?cache=shared",
+        "//test.db?mode=%6Demory",
+    ] {
+        let url = format!("sqlite:{rest}");
+        let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+        assert_eq!(end.code, Some(1), "{url}");
+        assert!(end.errors.contains("\n  DATABASE_URL: "), "{url}: {}", end.errors);
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_finds_no_free_connection_does_not_wait_for_long() {
     let variables = [("DATABASE_MAX_CONNECTIONS", "1"), ("DATABASE_ACQUIRE_TIMEOUT_MS", "500")];
     let app = TestApp::with(&variables).await;

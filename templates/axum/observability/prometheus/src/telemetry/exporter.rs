@@ -44,7 +44,7 @@ pub struct Settings {
 impl Settings {
     /// Reads `ADMIN_ADDR`.
     pub fn read(env: &mut Env) -> Settings {
-        Settings { addr: env.parse("ADMIN_ADDR", SocketAddr::from(([0, 0, 0, 0], 9090))) }
+        Settings { addr: env.addr("ADMIN_ADDR", SocketAddr::from(([0, 0, 0, 0], 9090))) }
     }
 }
 

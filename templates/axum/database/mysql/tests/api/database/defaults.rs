@@ -113,3 +113,14 @@ async fn a_url_with_another_character_set_or_time_zone_is_refused() {
         assert_eq!(end.log, [""; 0]);
     }
 }
+
+#[tokio::test]
+async fn a_url_that_leaves_out_the_database_or_the_way_to_it_is_refused() {
+    let database = TestDatabase::create().await;
+    for url in ["mysql://root@localhost", "mysql://root@localhost/", "mysql://root@%2Ftmp/name"] {
+        let end = Process::start("serve", &database, &[("DATABASE_URL", url)]).end().await;
+        assert_eq!(end.code, Some(1));
+        assert!(end.errors.contains("\n  DATABASE_URL: "), "{url}: {}", end.errors);
+        assert_eq!(end.log, [""; 0]);
+    }
+}

@@ -14,8 +14,10 @@ const NAME: &str = "DATABASE_URL";
 /// What a parameter of the URL is.
 #[derive(Clone, Copy)]
 pub enum Parameter {
-    /// What sqlx checks.
+    /// What sqlx or the server checks.
     Text,
+    /// What this refuses, by its name, or not.
+    Checked(fn(&mut Env, &str, &str)),
     /// The path of a file with the certificates of authorities.
     Authorities,
     /// The path of a file with the certificate of the service.
@@ -32,8 +34,17 @@ pub fn read<T: ConnectOptions>(
     parameters: &[(&str, Parameter)],
     verifies: impl Fn(&T) -> bool,
 ) -> Option<T> {
-    let url = env.url(NAME, schemes)?;
+    let url = env.server(NAME, schemes)?;
     let url = Url::parse(&url).map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
+    let before = env.refused();
+    // The directory of a socket is encoded.
+    let host = url.host_str().unwrap_or_default();
+    if !host.is_empty() && !host.to_ascii_uppercase().starts_with("%2F") {
+        env.check_host(&format!("{NAME}: its host"), host);
+    }
+    if let Some(port) = url.port() {
+        env.check_port(&format!("{NAME}: its port"), &port.to_string());
+    }
     if url.fragment().is_some() {
         env.refuse(format_args!("{NAME}: percent-encode `#` as `%23`, or leave out what follows"));
     }
@@ -54,6 +65,9 @@ pub fn read<T: ConnectOptions>(
             }
         }
     }
+    if env.refused() > before {
+        return None;
+    }
     let options = T::from_url(&url);
     let options = options.map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
     if let Some(name) = authorities.filter(|_| !verifies(&options)) {
@@ -69,17 +83,26 @@ fn is(name: &str, known: &str) -> bool {
     member.is_some_and(|member| member.starts_with('[') && member.ends_with(']'))
 }
 
-/// Refuses the path of a file that is missing or does not hold what it should.
+/// Refuses what cannot be used, such as the path of a file that is missing or does not
+/// hold what it should.
 pub fn check(env: &mut Env, name: &str, value: &str, kind: Parameter) {
     let (what, is_in): (_, fn(&[u8]) -> bool) = match kind {
-        Parameter::Text => return,
         Parameter::Authorities | Parameter::Certificate => ("certificates", are_certificates),
         Parameter::Key => ("private key", is_key),
+        Parameter::Checked(check) => return check(env, name, value),
+        Parameter::Text => return,
     };
     let content = env.file(name, value);
     // An error of the parser would show a line of it.
     if content.is_some_and(|content| !is_in(&content)) {
         env.refuse(format_args!("{name}: `{value}` has no {what} in it, as PEM"));
+    }
+}
+
+/// Refuses what is no number of things that there may be.
+pub fn check_count(env: &mut Env, name: &str, value: &str) {
+    if value.parse::<usize>().is_err() {
+        env.refuse(format_args!("{name}: it is not a whole number"));
     }
 }
 

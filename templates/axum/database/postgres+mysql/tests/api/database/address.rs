@@ -87,6 +87,25 @@ async fn a_url_that_is_not_one_is_refused_and_no_part_of_it_is_shown() {
 }
 
 #[tokio::test]
+async fn a_url_that_can_lead_nowhere_is_refused_before_it_is_tried() {
+    let database = TestDatabase::create().await;
+    for rest in [
+        "://user%00:hunter2@host/name",
+        "://user:hunter2%00@host/name",
+        "://user:hunter2@host/na%00me",
+        "://user:hunter2@host:0/name",
+        "://user:hunter2@a%20host/name",
+        "://user:hunter2@one,two/name",
+        "://user:hunter2@host..example/name",
+        "://user:hunter2@host/name?statement-cache-capacity=many",
+    ] {
+        let end = end(&database, &url(rest)).await;
+        assert!(end.errors.contains("\n  DATABASE_URL: "), "{rest}: {}", end.errors);
+        assert_eq!(end.log, [""; 0], "{rest}");
+    }
+}
+
+#[tokio::test]
 async fn no_part_of_a_password_is_shown_when_a_connection_fails() {
     let database = TestDatabase::create().await;
     let network = database.network.addr;

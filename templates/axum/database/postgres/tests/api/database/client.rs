@@ -33,7 +33,9 @@ async fn a_variable_of_the_client_that_cannot_be_used_is_a_mistake_like_any_othe
     let database = TestDatabase::create().await;
     let variables = [
         ("HTTP_ADDR", "nowhere"),
-        ("PGPORT", "many"),
+        ("PGHOST", "one,two"),
+        ("PGHOSTADDR", "localhost"),
+        ("PGPORT", "0"),
         ("PGSSLMODE", "verify_full"),
         ("PGSSLROOTCERT", "no/such/file"),
     ];
@@ -44,4 +46,28 @@ async fn a_variable_of_the_client_that_cannot_be_used_is_a_mistake_like_any_othe
         assert!(end.errors.contains(&format!("\n  {name}: ")), "{name} in {}", end.errors);
     }
     assert!(!end.errors.contains("hunter2"), "{}", end.errors);
+}
+
+#[tokio::test]
+async fn a_parameter_that_cannot_be_used_is_refused_by_its_name() {
+    let database = TestDatabase::create().await;
+    for (name, value) in
+        [("host", ""), ("host", "a b"), ("hostaddr", "localhost"), ("port", "0"), ("port", "many")]
+    {
+        let url = format!("postgres://host/name?{name}={value}");
+        let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+        assert_eq!(end.code, Some(1));
+        let told = end.errors.contains(&format!("\n  DATABASE_URL: `{name}`: "));
+        assert!(told, "{name}: {}", end.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_too_long_for_a_socket_is_not_tried_again() {
+    let database = TestDatabase::create().await;
+    let url = format!("postgres:///name?host=/{}", "directory/".repeat(20));
+    let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.errors.contains("cannot open the database of DATABASE_URL"), "{}", end.errors);
+    assert_eq!(end.log, [""; 0]);
 }

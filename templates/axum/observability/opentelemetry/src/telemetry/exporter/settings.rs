@@ -510,7 +510,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "neither `gzip` nor `none`"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/a.pem", "the endpoint is http, not https"),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta", "is not `cumulative`"),
-            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon", "invalid digit"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon", "whole number"),
             ("OTEL_PROPAGATORS", "tracecontext,b3", "`b3` is not `tracecontext`, `baggage`"),
             ("OTEL_TRACES_SAMPLER", "jaeger_remote", "`jaeger_remote` is not `always_on`"),
             ("OTEL_SDK_DISABLED", "yes", "neither `true` nor `false`"),
