@@ -1,17 +1,5 @@
--- Times are microseconds since 1970 in UTC; ids are the sixteen bytes of a UUID.
-CREATE TABLE {{ resource.plural }} (
-    id         BLOB    NOT NULL PRIMARY KEY,
-    email      TEXT    NOT NULL,
-    -- The address as it is compared: in lower case.
-    email_key  TEXT    NOT NULL UNIQUE,
-    name       TEXT    NOT NULL,
-    version    INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
 -- Requests that are known again by their `Idempotency-Key`, of all resources. Nothing
--- of what was asked is kept but its hash.
+-- of what was asked is kept but its hash. Times are microseconds since 1970 in UTC.
 CREATE TABLE idempotency_keys (
     -- What a key is unique in, such as a resource.
     scope           TEXT    NOT NULL,

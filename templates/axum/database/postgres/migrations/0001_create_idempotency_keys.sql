@@ -1,16 +1,3 @@
--- Ids are made in the order of time, so the primary key is also the order of pages.
-CREATE TABLE {{ resource.plural }} (
-    id         uuid        NOT NULL PRIMARY KEY,
-    email      text        NOT NULL,
-    -- The address as it is compared: in lower case.
-    email_key  text        NOT NULL,
-    name       text        NOT NULL,
-    version    bigint      NOT NULL,
-    created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL,
-    CONSTRAINT {{ resource.plural }}_email_key UNIQUE (email_key)
-);
-
 -- Requests that are known again by their `Idempotency-Key`, of all resources. Nothing
 -- of what was asked is kept but its hash.
 CREATE TABLE idempotency_keys (
