@@ -161,7 +161,8 @@ impl Signal {
             interval: env.millis(kind.interval.0, kind.interval.1),
             queue,
             batch,
-            endpoint: endpoint(env, kind)?,
+            // One that is refused hides nothing else that is wrong.
+            endpoint: endpoint(env, kind).unwrap_or(Endpoint::from_static("http://refused")),
         })
     }
 }
@@ -527,6 +528,19 @@ mod tests {
             assert!(error.contains(why), "{name}: {error}");
             assert_eq!(error.lines().count(), 2, "{error}");
             assert!(read(&[(name, value)]).is_ok(), "{name}, and nothing is sent");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_refused_hides_no_other_mistake() {
+        let error = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
+            ("OTEL_TRACES_SAMPLER_ARG", "2"),
+            ("OTEL_PROPAGATORS", "b3"),
+        ]);
+        let error = error.err().expect("they are wrong");
+        for name in ["OTEL_EXPORTER_OTLP_ENDPOINT: ", "OTEL_TRACES_SAMPLER_ARG: ", "`b3` is not"] {
+            assert!(error.contains(name), "{name}: {error}");
         }
     }
 
