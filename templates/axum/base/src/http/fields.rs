@@ -10,8 +10,8 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::shortened;
 use crate::domain::Invalid;
+use crate::telemetry::shortened;
 
 /// How many fields there may be, which is more than anything takes: each one costs
 /// memory beside the text that it was read from.

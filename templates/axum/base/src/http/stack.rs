@@ -37,17 +37,17 @@ use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::Settings;
 use super::body::{Bodies, BodyLimits, Room};
 use super::client::TrustedProxies;
 use super::health::Health;
 use super::problem::Problem;
-use super::{Settings, shortened};
 use crate::context::Context;
 use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::{RequestEnd, Route, method_name, panic_message};
+use crate::telemetry::{RequestEnd, Route, method_name, panic_message, shortened};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -1,6 +1,7 @@
 //! The line of what is traced. As JSON: its own fields and, beside them, those of the
 //! request that it belongs to, so that one search finds all lines of a request.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug, Display, Write as _};
 
 use tracing::field::{Field, Visit};
@@ -11,6 +12,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::line::{json_field, json_head};
 use super::trace::REQUEST_SPAN;
+use super::{VALUE_LIMIT, shortened};
 
 /// Formats what is traced. The fields of spans have to be formatted as JSON, too.
 pub struct JsonEvent;
@@ -98,7 +100,7 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        json_field(self.of(field.name()), field.name(), value);
+        json_field(self.of(field.name()), field.name(), &shown(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -116,7 +118,7 @@ pub fn pretty_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -
     if field.name() != "message" {
         write!(writer, "{field}=")?;
     }
-    for character in format!("{value:?}").chars() {
+    for character in shown(&format!("{value:?}")).chars() {
         match character {
             '\n' | '\t' => writer.write_char(character)?,
             _ if character.is_control() => write!(writer, "{}", character.escape_unicode())?,
@@ -124,6 +126,18 @@ pub fn pretty_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -
         }
     }
     Ok(())
+}
+
+/// What a line has room for of a value.
+fn shown(value: &str) -> Cow<'_, str> {
+    // What is escaped takes six bytes.
+    let written = |character: char| if character.is_control() { 6 } else { character.len_utf8() };
+    let mut length = 0;
+    let end = value.char_indices().find(|(_, character)| {
+        length += written(*character);
+        length > VALUE_LIMIT
+    });
+    shortened(value, end.map_or(value.len(), |(end, _)| end))
 }
 
 /// Adds what is inside of an object to another one.
@@ -175,6 +189,23 @@ mod tests {
         let odd = r"\u{1b}[31m\u{9b}";
         let fields = format!("it fails: {odd} error={odd} place=\"{odd}\"\n");
         assert!(text.ends_with(&fields), "{text}");
+    }
+
+    #[test]
+    fn no_value_makes_a_line_that_is_too_long() {
+        let log = || {
+            let (text, odd) = ("é".repeat(100_000), "\x1b\"".repeat(50_000));
+            tracing::warn!(error = text, odd = %odd, "it fails");
+        };
+        let line = text(log);
+        assert!(line.len() < 12 * 1024, "{}", line.len());
+        let line: Value = serde_json::from_str(&line).expect("one line of JSON");
+        assert_eq!(line["error"], "é".repeat(2 * 1024) + "…");
+
+        let logged = Logged::start_for_people();
+        log();
+        let line = logged.end();
+        assert!(line.len() < 12 * 1024 && line.contains("é…"), "{}", line.len());
     }
 
     #[test]

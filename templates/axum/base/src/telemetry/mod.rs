@@ -17,6 +17,7 @@ pub mod trace;
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::panic;
 use std::time::Duration;
@@ -27,6 +28,10 @@ use axum::http::Method;
 /// The target of what is logged for each request, which `RUST_LOG=info,request=off`
 /// turns off.
 pub const REQUEST_TARGET: &str = "request";
+
+/// The bytes of one value that a line or a record has: what a server says may be of any
+/// length, and is not to fill the log.
+pub const VALUE_LIMIT: usize = 4 * 1024;
 
 /// All that an exporter may read.
 #[derive(Clone)]
@@ -148,6 +153,16 @@ impl Outcome {
             Outcome::Rejected => "rejected",
         }
     }
+}
+
+/// A text as it is shown, with its end replaced by `…` where it is longer than so many
+/// bytes.
+pub fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return text.into();
+    }
+    let (kept, _) = text.split_at(text.floor_char_boundary(limit));
+    format!("{kept}…").into()
 }
 
 /// What a panic said.

@@ -11,7 +11,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope as Scope;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope as Scope};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -23,6 +24,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use super::Signal;
+use crate::telemetry::{VALUE_LIMIT, shortened};
 
 /// Where one signal goes.
 pub struct Collector {
@@ -196,7 +198,8 @@ impl Item for Record {
 }
 
 impl Record {
-    /// The record as it is sent. Its scope is the module that logged it.
+    /// The record as it is sent: no value is longer than in a line. Its scope is the
+    /// module that logged it.
     pub fn new(record: &SdkLogRecord, scope: &InstrumentationScope) -> Record {
         let scope = record.target().cloned().unwrap_or_else(|| scope.name().to_owned().into());
         let mut record = LogRecord::from(record);
@@ -204,7 +207,18 @@ impl Record {
         if record.time_unix_nano == 0 {
             record.time_unix_nano = record.observed_time_unix_nano;
         }
+        record.body.iter_mut().for_each(shorten);
+        let values = record.attributes.iter_mut().filter_map(|field| field.value.as_mut());
+        values.for_each(shorten);
         Record { scope, record }
+    }
+}
+
+fn shorten(value: &mut AnyValue) {
+    if let Some(Value::StringValue(text)) = &mut value.value
+        && let Cow::Owned(short) = shortened(text, VALUE_LIMIT)
+    {
+        *text = short;
     }
 }
 

@@ -148,13 +148,15 @@ impl LogProcessor for Queue<Record> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::logs::{LogRecord, Logger, LoggerProvider};
+    use opentelemetry_sdk::logs::SdkLoggerProvider;
     use tokio::time::timeout;
     use tonic::metadata::MetadataMap;
     use tonic::transport::Endpoint;
 
     use super::*;
 
-    fn queue(capacity: usize, batch: usize) -> Queue<Span> {
+    fn queue<T: Item>(capacity: usize, batch: usize) -> Queue<T> {
         Queue::new(&Signal {
             endpoint: Endpoint::from_static("http://localhost"),
             headers: MetadataMap::new(),
@@ -203,6 +205,20 @@ mod tests {
         }
         assert_eq!((taken, taken + overflow), (waiting, 1_001));
         assert_eq!(queue.state().bytes, 0);
+    }
+
+    #[test]
+    fn no_value_makes_a_record_that_is_too_long() {
+        let queue: Queue<Record> = queue(1, 1);
+        let provider = SdkLoggerProvider::builder().with_log_processor(queue.clone()).build();
+        let logger = provider.logger("test");
+        let mut record = logger.create_log_record();
+        record.set_body("x".repeat(1 << 20).into());
+        record.add_attribute("error", "y".repeat(1 << 20));
+        logger.emit(record);
+        let (batch, _) = queue.take();
+        let size = batch[0].size();
+        assert!((8 << 10..9 << 10).contains(&size), "{size}");
     }
 
     #[test]
