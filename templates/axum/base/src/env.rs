@@ -149,8 +149,12 @@ impl<'a> Env<'a> {
             self.refuse(format_args!("{name}: it is not the path of a file"));
             return None;
         }
-        let content = read_at_most(path, max);
-        content.map_err(|error| self.refuse(format_args!("{name}: `{path}`: {error}"))).ok()
+        read_at_most(path, max)
+            .map_err(|error| match is_like_path(path) {
+                true => self.refuse(format_args!("{name}: `{path}`: {error}")),
+                false => self.refuse(format_args!("{name}: no path that can be shown: {error}")),
+            })
+            .ok()
     }
 
     /// The variable parsed, or `default` where it is unset.
@@ -210,6 +214,16 @@ impl<'a> Env<'a> {
     }
 }
 
+/// Whether a text that names no file that can be read is meant as a path. Otherwise it
+/// may be the secret that belongs into the file.
+fn is_like_path(text: &str) -> bool {
+    let is_odd = |character: char| {
+        character.is_whitespace() || character.is_control() || "=@,;?#%".contains(character)
+    };
+    let is_begun = ["/", "./", "../"].iter().any(|beginning| text.starts_with(beginning));
+    (is_begun || fs::exists(text).unwrap_or(false)) && !text.contains(is_odd)
+}
+
 fn read_at_most(path: &str, max: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     // To open a pipe may take for ever.
@@ -266,6 +280,26 @@ mod tests {
             assert_eq!(mistakes(value, read).len(), 1, "{value:?}");
         }
         assert_eq!(mistakes("a:b c%20", read), [""; 0]);
+    }
+
+    #[test]
+    fn a_path_is_shown_only_if_it_looks_like_one() {
+        let read = |path: &'static str| mistakes("", |env| drop(env.file("NAME_FILE", path)));
+        for path in ["/no/such/file", "./no-such_file", "../no.such", "src"] {
+            assert!(read(path)[0].starts_with(&format!("NAME_FILE: `{path}`: ")), "{path}");
+        }
+        for secret in [
+            "authorization=Bearer s3cret",
+            "root:s3cret@127.0.0.1/db",
+            "mysql:root:s3cret@h/db",
+            "/s3cret==",
+            "/s3cret with blanks",
+            "s3cret",
+        ] {
+            let mistakes = read(secret);
+            assert!(mistakes[0].starts_with("NAME_FILE: no path that can be shown"), "{secret}");
+            assert!(!mistakes[0].contains("s3cret"), "{mistakes:?}");
+        }
     }
 
     #[test]
