@@ -3,6 +3,7 @@
 //! effect. Those of a signal that is sent nowhere are not looked at, so that what is
 //! set for a whole cluster stops no service that does not send.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -12,6 +13,9 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_sdk::Resource as SdkResource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use percent_encoding::percent_decode_str;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
@@ -96,12 +100,14 @@ const METRICS: Kind = Kind {
 };
 
 /// Those that concern all signals. The levels of the log are set by `RUST_LOG`.
-const UNSUPPORTED: [Unsupported; 5] = [
+const UNSUPPORTED: [Unsupported; 7] = [
     ("OTEL_ATTRIBUTE_COUNT_LIMIT", ""),
     ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", ""),
     ("OTEL_CONFIG_FILE", ""),
     ("OTEL_EXPERIMENTAL_CONFIG_FILE", ""),
+    ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", ""),
     ("OTEL_LOG_LEVEL", "info"),
+    ("OTEL_SEMCONV_STABILITY_OPT_IN", ""),
 ];
 
 /// The SDK reads some of these by itself, and passes over what is no number. The others
@@ -112,6 +118,19 @@ const LIMITS: [&str; 5] = [
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_SPAN_EVENT_COUNT_LIMIT",
     "OTEL_SPAN_LINK_COUNT_LIMIT",
+];
+
+/// The headers that a call has anyway, and those that HTTP/2 has none of.
+const RESERVED: [&str; 9] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// Less than the standard's 10 s, which a queue may not last.
@@ -251,7 +270,11 @@ fn compression(env: &mut Env, kind: &Kind) -> Option<CompressionEncoding> {
 /// `OTEL_EXPORTER_OTLP_INSECURE`, which is for addresses without one, says nothing.
 fn endpoint(env: &mut Env, kind: &Kind) -> Option<Endpoint> {
     let (name, text) = kind.option(env, "ENDPOINT")?;
-    kind.option(env, "INSECURE");
+    if let Some((name, text)) = kind.option(env, "INSECURE")
+        && !["true", "false"].iter().any(|known| text.eq_ignore_ascii_case(known))
+    {
+        env.refuse(format_args!("{name}: it is neither `true` nor `false`"));
+    }
     // Not what it is: a password is secret, and would not be sent anyway.
     if text.contains('@') {
         env.refuse(format_args!(
@@ -262,13 +285,19 @@ fn endpoint(env: &mut Env, kind: &Kind) -> Option<Endpoint> {
     }
     let uri = text.parse::<Uri>().ok().filter(|uri| {
         let is_known = matches!(uri.scheme_str(), Some("http" | "https"));
-        // A call has a path of its own.
-        is_known && uri.path() == "/" && uri.query().is_none()
+        // A call has a path of its own, and what follows `#` would be left out.
+        is_known && uri.path() == "/" && uri.query().is_none() && !text.contains('#')
     });
     let Some(uri) = uri else {
-        env.refuse(format_args!("{name}: `{text}` is not like http://collector:4317"));
+        // Not what it is: a key may be in the path or the query.
+        env.refuse(format_args!("{name}: it is not like http://collector:4317"));
         return None;
     };
+    let before = env.refused();
+    check_place(env, &name, &uri);
+    if env.refused() > before {
+        return None;
+    }
     let with_tls = uri.scheme_str() == Some("https");
     let tls = tls(env, kind, with_tls);
     let endpoint = Endpoint::from(uri);
@@ -285,6 +314,17 @@ fn endpoint(env: &mut Env, kind: &Kind) -> Option<Endpoint> {
     }
 }
 
+/// Refuses a host and a port that there cannot be: the parser takes a port which is none
+/// for that of the scheme.
+fn check_place(env: &mut Env, name: &str, uri: &Uri) {
+    let host = uri.host().unwrap_or_default();
+    env.check_host(&format!("{name}: its host"), host);
+    let place = uri.authority().map_or("", |place| place.as_str());
+    if let Some(port) = place.strip_prefix(host).and_then(|port| port.strip_prefix(':')) {
+        env.check_port(&format!("{name}: its port"), port);
+    }
+}
+
 /// Trusts whom Mozilla trusts, unless told whom to trust.
 fn tls(env: &mut Env, kind: &Kind, with_tls: bool) -> Option<ClientTlsConfig> {
     let options = ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"];
@@ -296,7 +336,9 @@ fn tls(env: &mut Env, kind: &Kind, with_tls: bool) -> Option<ClientTlsConfig> {
         }
         return None;
     }
-    let [trusted, certificate, key] = options.map(|option| pem(env, kind, option));
+    let [trusted, certificate] =
+        [options[0], options[1]].map(|option| pem(env, kind, option, "certificates", is_trust));
+    let key = pem(env, kind, options[2], "private key", is_key);
     let tls = ClientTlsConfig::new();
     let tls = match trusted {
         Some(trusted) => tls.ca_certificate(Certificate::from_pem(trusted)),
@@ -316,16 +358,35 @@ fn tls(env: &mut Env, kind: &Kind, with_tls: bool) -> Option<ClientTlsConfig> {
     }
 }
 
-/// What is in the file that a variable names.
-fn pem(env: &mut Env, kind: &Kind, option: &str) -> Option<String> {
+/// What is in the file that a variable names, which is `what` if `is_in` says so.
+fn pem(
+    env: &mut Env,
+    kind: &Kind,
+    option: &str,
+    what: &str,
+    is_in: fn(&[u8]) -> bool,
+) -> Option<Vec<u8>> {
     let (name, path) = kind.option(env, option)?;
     let content = env.file(&name, &path)?;
-    // Where there is nothing to trust, the library would trust nobody and not say so.
-    let pem = String::from_utf8(content).ok().filter(|text| text.contains("-----BEGIN "));
-    if pem.is_none() {
-        env.refuse(format_args!("{name}: `{path}` is not in the format PEM"));
+    if !is_in(&content) {
+        // An error of the parser would show a line of it.
+        env.refuse(format_args!("{name}: `{path}` has no {what} in it, as PEM"));
+        return None;
     }
-    pem
+    Some(content)
+}
+
+/// Whether there is a certificate, and none that cannot be used. The library would pass
+/// over those, and trust nobody where none is left.
+fn is_trust(pem: &[u8]) -> bool {
+    let mut roots = RootCertStore::empty();
+    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
+    certificates.peek().is_some()
+        && certificates.all(|certificate| certificate.is_ok_and(|read| roots.add(read).is_ok()))
+}
+
+fn is_key(pem: &[u8]) -> bool {
+    PrivateKeyDer::from_pem_slice(pem).is_ok()
 }
 
 /// What lets the service in is among them, so no value is ever shown.
@@ -333,6 +394,9 @@ fn headers(env: &mut Env, kind: &Kind) -> MetadataMap {
     let mut headers = HeaderMap::new();
     let headers_option = kind.read(env, "HEADERS", Env::secret);
     let Some((name, text)) = headers_option else { return MetadataMap::new() };
+    if pairs(&text).next().is_none() {
+        env.refuse(format_args!("{name}: nothing in it is like name=value"));
+    }
     for (number, pair) in pairs(&text).enumerate() {
         let header = pair.and_then(|(key, value)| {
             let mut value = HeaderValue::try_from(value).ok()?;
@@ -340,11 +404,31 @@ fn headers(env: &mut Env, kind: &Kind) -> MetadataMap {
             Some((HeaderName::try_from(key).ok()?, value))
         });
         match header {
-            Some((key, value)) => drop(headers.append(key, value)),
+            Some((key, value)) if is_allowed(&key, &value) => drop(headers.append(key, value)),
+            Some(_) => {
+                let number = number + 1;
+                env.refuse(format_args!("{name}: entry {number} is no header that gRPC allows"));
+            }
             None => refuse_pair(env, &name, number),
         }
     }
     MetadataMap::from_headers(headers)
+}
+
+/// Whether a call can have this header: it would fail, or leave the header out.
+fn is_allowed(key: &HeaderName, value: &HeaderValue) -> bool {
+    let name = key.as_str();
+    let is_own = RESERVED.contains(&name) || name.starts_with("grpc-");
+    let is_in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_value = match name.ends_with("-bin") {
+        true => {
+            let header = HeaderMap::from_iter([(key.clone(), value.clone())]);
+            let binary = MetadataMap::from_headers(header);
+            binary.get_bin(name).is_some_and(|value| value.to_bytes().is_ok())
+        }
+        false => value.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte)),
+    };
+    !is_own && name.bytes().all(is_in_names) && is_value
 }
 
 fn resource_attributes(env: &mut Env) -> Vec<KeyValue> {
@@ -352,6 +436,7 @@ fn resource_attributes(env: &mut Env) -> Vec<KeyValue> {
     let text = env.text(NAME).unwrap_or_default();
     let mut attributes = Vec::new();
     for (number, pair) in pairs(&text).enumerate() {
+        let pair = pair.and_then(|(key, value)| Some((percent_decoded(&key)?, value)));
         match pair {
             Some((key, value)) => attributes.push(KeyValue::new(key, value)),
             None => refuse_pair(env, NAME, number),
@@ -371,10 +456,14 @@ fn pairs(text: &str) -> impl Iterator<Item = Option<(String, String)>> {
     let entries = text.split(',').filter(|entry| !entry.trim().is_empty());
     entries.map(|entry| {
         let (key, value) = entry.split_once('=')?;
-        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+        let value = percent_decoded(value.trim())?;
         let key = key.trim();
-        (!key.is_empty()).then(|| (key.to_owned(), value.into_owned()))
+        (!key.is_empty()).then(|| (key.to_owned(), value))
     })
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 fn resource(env: &mut Env, attributes: Vec<KeyValue>) -> Resource {
@@ -399,6 +488,20 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+
+    /// One of nobody.
+    const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBczCCARmgAwIBAgIUB/jBpMvKj6MZo1SghC9SWGpFwlgwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAeFw0yNjExMjgwNDI0MjhaFw0zNjExMjUwNDI0Mjha
+MA8xDTALBgNVBAMMBHRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATrfMeJ
+W0ojC4SuHkVxbx3pPgZz40u5lA/stjZo0qFguHvg+nvhYJKP34xnD/RUCY3o9Vf9
+HPTdQ4otd3N+Lb0Io1MwUTAdBgNVHQ4EFgQUldQ746h9DucQ5FXLzWGipaQ+Fbww
+HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
+/zAKBggqhkjOPQQDAgNIADBFAiEAjoe6ut529nsEmqc7naw6fqbMO/p8jBcXUYed
+0v7MXlYCIAdbi+IGSLICqfHGcFPiM3s2Il7S39ySS7+N+8yFnAjq
+-----END CERTIFICATE-----
+";
 
     const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
 
@@ -468,6 +571,26 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_there_cannot_be_is_refused_and_never_shown() {
+        for endpoint in [
+            "http://c2VjcmV0:99999",
+            "http://c2VjcmV0:",
+            "http://c2VjcmV0:0",
+            "http://c2VjcmV0..b:4317",
+            "http://c2VjcmV0,b:4317",
+            "http://:4317",
+            "http://[zz]:4317",
+            "http://c/#c2VjcmV0",
+            "http://c/c2VjcmV0",
+            "http://c?key=c2VjcmV0",
+        ] {
+            let error = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).err().expect(endpoint);
+            assert_eq!(error.matches("\n  OTEL_EXPORTER_OTLP_ENDPOINT: it").count(), 1, "{error}");
+            assert!(!error.contains("c2VjcmV0"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_password_in_an_address_is_refused_and_never_shown() {
         for endpoint in ["http://user:c2VjcmV0@c:4317", "https://c2VjcmV0@c", "u:c2VjcmV0@c"] {
             let error = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).err().expect(endpoint);
@@ -520,8 +643,13 @@ mod tests {
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "all", "invalid digit"),
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4095", "cannot follow it"),
             ("OTEL_CONFIG_FILE", "/otel.yaml", "cannot follow it"),
+            ("OTEL_SEMCONV_STABILITY_OPT_IN", "http/dup", "cannot follow it"),
+            ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "GET", "cannot follow it"),
+            ("OTEL_EXPORTER_OTLP_INSECURE", "maybe", "neither `true` nor `false`"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", " , ", "nothing in it is like name=value"),
             ("OTEL_RESOURCE_ATTRIBUTES", "a=1,b", "entry 2 is not like name=value"),
             ("OTEL_RESOURCE_ATTRIBUTES", "a=%ff", "entry 1 is not like name=value"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "%ff=a", "entry 1 is not like name=value"),
         ];
         for (name, value, why) in refused {
             let error = with(name, value).err().expect(name);
@@ -587,6 +715,25 @@ mod tests {
     }
 
     #[test]
+    fn headers_that_grpc_does_not_allow_are_refused_and_never_shown() {
+        let headers = |text: &str| with("OTEL_EXPORTER_OTLP_HEADERS", text);
+        assert!(headers("x-key-bin=c2VjcmV0,x_1.2=a").is_ok());
+        for entry in [
+            "TE=c2VjcmV0",
+            "content-type=c2VjcmV0",
+            "grpc-timeout=c2VjcmV0",
+            "connection=c2VjcmV0",
+            "a!b=c2VjcmV0",
+            "x-key-bin=c2VjcmV0!",
+            "x-key=%C3%A9c2VjcmV0",
+        ] {
+            let error = headers(&format!("x-ok=1,{entry}")).err().expect(entry);
+            let why = "OTLP_HEADERS: entry 2 is no header that gRPC allows";
+            assert!(error.contains(why) && !error.contains("c2VjcmV0"), "{error}");
+        }
+    }
+
+    #[test]
     fn how_much_is_sent_at_once_can_be_set() {
         let config = read(&[
             ENDPOINT,
@@ -608,13 +755,24 @@ mod tests {
         let no_pem = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let refused = [
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file", "`/no/such/file`: "),
-            ("OTEL_EXPORTER_OTLP_CERTIFICATE", no_pem, "is not in the format PEM"),
-            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", no_pem, "is not in the format PEM"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", no_pem, "has no certificates in it, as PEM"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", no_pem, "has no certificates in it"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", no_pem, "has no private key in it, as PEM"),
         ];
         for (name, value, why) in refused {
             let error = read(&[secure, (name, value)]).err().expect(name);
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn a_key_is_nobody_to_trust_nor_is_what_is_no_certificate() {
+        let pem = |kind| format!("-----BEGIN {kind}-----\nMAA=\n-----END {kind}-----\n");
+        let none = [pem("PRIVATE KEY"), pem("CERTIFICATE"), CERTIFICATE.replace("MI", "M!")];
+        for content in none.iter().chain(&[CERTIFICATE.to_owned() + &none[1]]) {
+            assert!(!is_trust(content.as_bytes()), "{content}");
+        }
+        assert!(is_trust(CERTIFICATE.as_bytes()));
     }
 
     #[test]
@@ -633,7 +791,7 @@ mod tests {
         assert_eq!(own("service.name").as_deref(), Some(env!("CARGO_PKG_NAME")));
         assert_eq!(own("service.instance.id").as_deref(), Some("pod-1"));
         assert_eq!(own("telemetry.sdk.language").as_deref(), Some("rust"));
-        let text = "service.version=9, team=caf%C3%A9%2C1 ,service.name=a";
+        let text = "service.version=9, te%61m=caf%C3%A9%2C1 ,service.name=a";
         let set = [ENDPOINT, ("OTEL_RESOURCE_ATTRIBUTES", text), ("OTEL_SERVICE_NAME", "named")];
         let set = attributes(&set);
         assert_eq!(set("service.version").as_deref(), Some("9"));
