@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::collector::{Collector, Item, Record};
 use self::queue::Queue;
-use self::sender::Sender;
+use self::sender::{Patience, Sender};
 use super::Signals;
 use super::metrics::Metrics;
 use super::saturation::Gauges;
@@ -28,6 +28,9 @@ pub use self::settings::{Settings, Signal};
 /// for the last metrics: all of the end has to fit into the time after which
 /// Kubernetes kills a pod.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a batch is sent again that the collector does not take for the moment.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sends what there is. Whatever has no endpoint is not made in the first place.
 pub struct Exporter {
@@ -132,7 +135,9 @@ impl PeriodicReader {
             let is_last = pause(self.interval, stop).await;
             match self.metrics.collect(&self.gauges.read()) {
                 Ok(collected) => {
-                    self.sender.send(collected).await;
+                    // By the next interval they are old.
+                    let limit = self.interval.min(PATIENCE);
+                    self.sender.send(collected, Patience::new(limit, &|| true, stop)).await;
                 }
                 Err(error) => tracing::error!(%error, "the metrics cannot be read"),
             }
@@ -160,7 +165,7 @@ impl<T: Item> Batcher<T> {
                 _ = pause(self.interval, stop) => {}
             }
             let is_last = stop.is_cancelled();
-            is_taken = self.send().await;
+            is_taken = self.send(stop).await;
             if is_last {
                 return;
             }
@@ -169,15 +174,18 @@ impl<T: Item> Batcher<T> {
 
     /// Sends all that waits, as long as the collector takes it; false if it does
     /// not. What is left then is for the next time, so that a collector which is away
-    /// for a moment costs a batch and not a queue. So is what comes meanwhile: it
+    /// costs a batch and not a queue. So is what comes meanwhile: it
     /// would make many small batches.
-    async fn send(&mut self) -> bool {
-        let mut left = self.queue.waiting();
+    async fn send(&mut self, stop: &CancellationToken) -> bool {
+        let queue = &self.queue;
+        let has_room = || queue.has_room();
+        let mut left = queue.waiting();
         loop {
-            let (batch, overflow) = self.queue.take();
+            let (batch, overflow) = queue.take();
             self.sender.overflowed(overflow);
             left = left.saturating_sub(batch.len());
-            if !batch.is_empty() && !self.sender.send(batch).await {
+            let patience = Patience::new(PATIENCE, &has_room, stop);
+            if !batch.is_empty() && !self.sender.send(batch, patience).await {
                 return false;
             }
             if left == 0 {

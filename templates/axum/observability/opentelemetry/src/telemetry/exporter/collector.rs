@@ -2,6 +2,8 @@
 //! and what their answers mean.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::time::Duration;
 
 use axum::http::Uri;
 use opentelemetry::InstrumentationScope;
@@ -44,8 +46,11 @@ pub struct Rejected {
 #[derive(Debug)]
 pub enum Refusal {
     /// Less of it may be.
-    TooLarge(Status),
-    Failed(String),
+    TooLarge(String),
+    /// It may be later, after the time that the collector names.
+    NotNow(String, Option<Duration>),
+    /// It never will be.
+    Refused(String),
 }
 
 /// What is sent: a span, a log record, or a metric.
@@ -88,13 +93,12 @@ impl Collector {
         let limit = self.signal.timeout;
         match timeout(limit, T::export(batch, self)).await {
             Ok(Ok(rejected)) => Ok(rejected),
-            Ok(Err(status)) if is_too_large(&status) => Err(Refusal::TooLarge(status)),
-            Ok(Err(status)) => Err(Refusal::Failed(status.to_string())),
+            Ok(Err(status)) => Err(refusal(&status)),
             Err(_) => {
                 // The connection may be dead, which the kernel takes a quarter of an
                 // hour to notice.
                 self.channel = self.signal.endpoint.connect_lazy();
-                Err(Refusal::Failed(format!("no answer in {limit:?}")))
+                Err(Refusal::NotNow(format!("no answer in {limit:?}"), None))
             }
         }
     }
@@ -106,15 +110,73 @@ impl Collector {
     }
 }
 
-/// The protocol has no word for it. Servers say one of these; the second one also
-/// means that a quota is used up, and then comes with the time to wait.
-fn is_too_large(status: &Status) -> bool {
-    let wait = b"google.rpc.RetryInfo";
+/// What a status means, as the protocol defines it.
+fn refusal(status: &Status) -> Refusal {
+    let (why, wait) = (status.to_string(), retry_delay(status));
     match status.code() {
-        Code::OutOfRange => true,
-        Code::ResourceExhausted => !status.details().windows(wait.len()).any(|part| part == wait),
-        _ => false,
+        Code::ResourceExhausted | Code::OutOfRange | Code::InvalidArgument
+            if is_about_size(status) =>
+        {
+            Refusal::TooLarge(why)
+        }
+        Code::Aborted
+        | Code::Cancelled
+        | Code::DataLoss
+        | Code::DeadlineExceeded
+        | Code::OutOfRange
+        | Code::Unavailable => Refusal::NotNow(why, wait),
+        // A quota that is used up, for a while or for good.
+        Code::ResourceExhausted if wait.is_some() => Refusal::NotNow(why, wait),
+        // Nobody has answered: the connection broke.
+        _ if status.source().is_some() => Refusal::NotNow(why, None),
+        _ => Refusal::Refused(why),
     }
+}
+
+/// The protocol has no word for it; these are those of the servers.
+fn is_about_size(status: &Status) -> bool {
+    let message = status.message().to_ascii_lowercase();
+    ["larger than max", "message length too large", "message size"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+/// How long the collector says to wait, if it does.
+fn retry_delay(status: &Status) -> Option<Duration> {
+    let details = StatusDetails::decode(status.details()).ok()?.details;
+    let retry_info = details.iter().find(|any| any.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let Delay { seconds, nanos } = RetryInfo::decode(&*retry_info.value).ok()?.retry_delay?;
+    let seconds = Duration::from_secs(seconds.try_into().unwrap_or(0));
+    Some(seconds.saturating_add(Duration::from_nanos(nanos.try_into().unwrap_or(0))))
+}
+
+/// `google.rpc.Status`, and below what it has in it, as far as that is looked at.
+#[derive(Clone, PartialEq, Message)]
+struct StatusDetails {
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Any {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<Delay>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Delay {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
 }
 
 /// The part of the program that spans and metrics are made by.
@@ -237,4 +299,47 @@ fn by_scope(records: Vec<Record>) -> Vec<ScopeLogs> {
         }
     }
     scopes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is(code: Code, message: &str) -> &'static str {
+        match refusal(&Status::new(code, message)) {
+            Refusal::TooLarge(_) => "too large",
+            Refusal::NotNow(..) => "not now",
+            Refusal::Refused(_) => "refused",
+        }
+    }
+
+    #[test]
+    fn only_what_is_said_to_be_too_large_is_sent_in_parts() {
+        let grpc_go = "grpc: received message larger than max (5 vs. 4)";
+        assert_eq!(is(Code::ResourceExhausted, grpc_go), "too large");
+        let tonic = "Error, decoded message length too large: found 5 bytes";
+        assert_eq!(is(Code::OutOfRange, tonic), "too large");
+        assert_eq!(is(Code::InvalidArgument, "Message size exceeds the limit"), "too large");
+        assert_eq!(is(Code::ResourceExhausted, "quota"), "refused");
+        assert_eq!(is(Code::InvalidArgument, "no such field"), "refused");
+        assert_eq!(is(Code::OutOfRange, "too old"), "not now");
+    }
+
+    #[test]
+    fn what_passes_by_the_protocol_is_sent_again_and_nothing_else() {
+        for code in [Code::Aborted, Code::Cancelled, Code::DataLoss, Code::DeadlineExceeded] {
+            assert_eq!(is(code, ""), "not now", "{code}");
+        }
+        for code in [Code::Internal, Code::Unauthenticated, Code::Unimplemented, Code::Unknown] {
+            assert_eq!(is(code, ""), "refused", "{code}");
+        }
+        let delay = Delay { seconds: 2, nanos: 500_000_000 };
+        let retry_info = RetryInfo { retry_delay: Some(delay) }.encode_to_vec();
+        let type_url = "type.googleapis.com/google.rpc.RetryInfo".to_owned();
+        let details = StatusDetails { details: vec![Any { type_url, value: retry_info }] };
+        let details = details.encode_to_vec().into();
+        let status = Status::with_details(Code::ResourceExhausted, "quota", details);
+        let Refusal::NotNow(_, wait) = refusal(&status) else { panic!("it can be tried again") };
+        assert_eq!(wait, Some(Duration::from_millis(2_500)));
+    }
 }

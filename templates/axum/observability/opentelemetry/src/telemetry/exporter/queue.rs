@@ -100,6 +100,11 @@ impl<T: Item> Queue<T> {
         (batch, mem::take(&mut state.overflow))
     }
 
+    /// Whether all that came since the last time fitted in.
+    pub fn has_room(&self) -> bool {
+        self.state().overflow == 0
+    }
+
     /// How much waits.
     pub fn waiting(&self) -> usize {
         self.state().waiting.len()

@@ -56,6 +56,8 @@ pub struct Received {
     pub metrics: Vec<ResourceMetrics>,
     /// How many spans of each batch to reject from now on.
     pub rejects: i64,
+    /// What to answer in place of taking the next batches of spans.
+    pub refusals: Vec<Status>,
 }
 
 impl Collector {
@@ -132,6 +134,9 @@ impl TraceService for Collector {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let mut received = self.received();
+        if let Some(refusal) = received.refusals.pop() {
+            return Err(refusal);
+        }
         received.headers.push(request.metadata().clone());
         for of_resource in request.into_inner().resource_spans {
             received.resources.extend(of_resource.resource);
