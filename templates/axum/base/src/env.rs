@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -220,8 +221,9 @@ fn is_like_path(text: &str) -> bool {
     let is_odd = |character: char| {
         character.is_whitespace() || character.is_control() || "=@,;?#%".contains(character)
     };
-    let is_begun = ["/", "./", "../"].iter().any(|beginning| text.starts_with(beginning));
-    (is_begun || fs::exists(text).unwrap_or(false)) && !text.contains(is_odd)
+    let begins = ["/", "./", "../"].iter().any(|beginning| text.starts_with(beginning));
+    let is_path = begins || Path::new(text).is_absolute() || fs::exists(text).unwrap_or(false);
+    is_path && !text.contains(is_odd)
 }
 
 fn read_at_most(path: &str, max: u64) -> io::Result<Vec<u8>> {
