@@ -336,8 +336,9 @@ fn tls(env: &mut Env, kind: &Kind, with_tls: bool) -> Option<ClientTlsConfig> {
         }
         return None;
     }
-    let [trusted, certificate] =
-        [options[0], options[1]].map(|option| pem(env, kind, option, "certificates", is_trust));
+    let trusted = pem(env, kind, options[0], "certificates", is_trust);
+    let before = env.refused();
+    let certificate = pem(env, kind, options[1], "certificates", is_trust);
     let key = pem(env, kind, options[2], "private key", is_key);
     let tls = ClientTlsConfig::new();
     let tls = match trusted {
@@ -347,6 +348,8 @@ fn tls(env: &mut Env, kind: &Kind, with_tls: bool) -> Option<ClientTlsConfig> {
     match (certificate, key) {
         (Some(certificate), Some(key)) => Some(tls.identity(Identity::from_pem(certificate, key))),
         (None, None) => Some(tls),
+        // The other one is there, but cannot be used.
+        _ if env.refused() > before => None,
         _ => {
             let name = format!("OTEL_EXPORTER_OTLP_{}", kind.name);
             env.refuse(format_args!(
@@ -762,6 +765,7 @@ HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
         for (name, value, why) in refused {
             let error = read(&[secure, (name, value)]).err().expect(name);
             assert!(error.contains(why), "{error}");
+            assert_eq!(error.lines().count(), 2, "{error}");
         }
     }
 
