@@ -80,6 +80,32 @@ impl Format {
     }
 }
 
+/// Reads `RUST_LOG`: levels by module, as in `info,sqlx=warn`.
+pub fn read_filter(env: &mut Env) -> Targets {
+    const NAME: &str = "RUST_LOG";
+    let default = Targets::new().with_default(Level::INFO);
+    let Some(text) = env.text(NAME) else { return default };
+    let directives: Vec<_> = text.split(',').map(str::trim).collect();
+    // A single word that is no level would be taken for a module, all of whose lines are
+    // written, and none of any other.
+    match directives.iter().find(|directive| !is_directive(directive)) {
+        None => directives.join(",").parse().unwrap_or(default),
+        Some(wrong) => {
+            env.refuse(format_args!(
+                "{NAME}: `{wrong}` is neither a level nor a module with one, as in `info,sqlx=warn`"
+            ));
+            default
+        }
+    }
+}
+
+fn is_directive(directive: &str) -> bool {
+    let (module, level) = directive.split_once('=').unwrap_or(("all", directive));
+    let is_in_modules = |byte: u8| byte.is_ascii_alphanumeric() || b"_-:".contains(&byte);
+    let is_module = !module.is_empty() && module.bytes().all(is_in_modules);
+    is_module && !level.is_empty() && level.parse::<LevelFilter>().is_ok()
+}
+
 /// The finest level of request lines that `filter` lets through.
 pub fn request_level(filter: &Targets) -> LevelFilter {
     let levels = [Level::INFO, Level::WARN, Level::ERROR];

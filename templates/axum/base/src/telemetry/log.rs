@@ -16,7 +16,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::buffer::Buffer;
 use super::event::{JsonEvent, pretty_field};
-use super::line::{Format, RequestLine, json_field, json_head, pretty_head, request_level};
+use super::line::{
+    Format, RequestLine, json_field, json_head, pretty_head, read_filter, request_level,
+};
 use super::trace::{REQUEST_SPAN, RequestSpan};
 use super::{Route, method_name};
 use crate::env::Env;
@@ -35,8 +37,7 @@ pub struct Settings {
 impl Settings {
     /// Reads `LOG_FORMAT` and `RUST_LOG`.
     pub fn read(env: &mut Env) -> Settings {
-        let filter = env.parse("RUST_LOG", Targets::new().with_default(Level::INFO));
-        Settings { format: Format::read(env), filter }
+        Settings { format: Format::read(env), filter: read_filter(env) }
     }
 }
 

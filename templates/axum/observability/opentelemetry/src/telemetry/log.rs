@@ -19,7 +19,7 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -31,7 +31,7 @@ use super::exporter::Signal;
 use super::exporter::collector::Record;
 use super::exporter::queue::Queue;
 use super::exporter::settings::{LOGS, TRACES};
-use super::line::{Format, RequestLine, json_field, request_level};
+use super::line::{Format, RequestLine, json_field, read_filter, request_level};
 use super::trace::{Propagators, RequestSpan, Tracing, read_sampler};
 use super::{REQUEST_TARGET, Route};
 use crate::context::Waits;
@@ -71,7 +71,7 @@ impl Settings {
     pub fn read(env: &mut Env) -> Settings {
         Settings {
             format: Format::read(env),
-            filter: env.parse("RUST_LOG", Targets::new().with_default(Level::INFO)),
+            filter: read_filter(env),
             logs: Signal::read(env, &LOGS),
             traces: Signal::read(env, &TRACES).map(|signal| Traces {
                 signal,
@@ -121,21 +121,28 @@ impl Log {
 
     /// Sends what the process traces to this log, too. Once a process.
     pub fn install(&self, settings: &Settings) {
-        let others = Targets::new().with_default(LevelFilter::TRACE);
-        let others = others.with_targets(SENDERS.map(|sender| (sender, LevelFilter::OFF)));
+        let lines = || settings.filter.clone();
+        let senders = SENDERS.map(|sender| (sender, LevelFilter::OFF));
         let records = self.records.as_ref().map(|records| {
-            OpenTelemetryTracingBridge::new(&records.provider).with_filter(others.clone())
+            let others = Targets::new().with_default(LevelFilter::TRACE).with_targets(senders);
+            OpenTelemetryTracingBridge::new(&records.provider).with_filter(others.and(lines()))
         });
-        let spans = self.spans.as_ref();
-        let spans = spans.map(|spans| spans.tracing.below_requests().with_filter(others));
-        let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
-        let registry = tracing_subscriber::registry().with(settings.filter.clone());
-        let registry = registry.with(records).with(spans);
+        // Which lines are wanted says nothing of spans.
+        let spans = self.spans.as_ref().map(|spans| {
+            let others = Targets::new().with_default(LevelFilter::INFO).with_targets(senders);
+            spans.tracing.below_requests().with_filter(others)
+        });
+        let registry = tracing_subscriber::registry().with(records).with(spans);
+        let layer = tracing_subscriber::fmt::layer().with_writer(self.clone());
         match self.format {
-            Format::Json => registry.with(lines.json().event_format(JsonEvent)).init(),
+            Format::Json => {
+                let layer = layer.json().event_format(JsonEvent);
+                registry.with(layer.with_filter(lines())).init();
+            }
             Format::Pretty => {
-                let lines = lines.fmt_fields(debug_fn(pretty_field).delimited(" "));
-                registry.with(lines.with_ansi(io::stdout().is_terminal())).init();
+                let layer = layer.fmt_fields(debug_fn(pretty_field).delimited(" "));
+                let layer = layer.with_ansi(io::stdout().is_terminal());
+                registry.with(layer.with_filter(lines())).init();
             }
         }
     }

@@ -101,7 +101,8 @@ impl RequestSpan {
         let Operation { system, name, collection } = call;
         tracing::debug!(parent: &self.lines, system, name, collection, error_type, ?time, "called");
         let Some(traced) = &self.traced else { return };
-        if !traced.context.span().is_recording() {
+        // Not whether it is recorded still: a write outlives a client that has gone.
+        if !traced.ids().is_sampled() {
             return;
         }
         let mut attributes =
@@ -341,6 +342,16 @@ mod tests {
         config.expect("the variables are right").log.traces.expect("sent")
     }
 
+    const CALL: Operation = Operation { system: "database", name: "SELECT", collection: "things" };
+
+    /// What makes spans, and the queue that they get into.
+    fn queued() -> (Tracing, Queue<proto::Span>) {
+        let Traces { signal, propagators, .. } = traces("");
+        let queue = Queue::new(&signal);
+        let tracer = SdkTracerProvider::builder().with_span_processor(queue.clone()).build();
+        (Tracing { tracer: tracer.tracer("test"), propagators }, queue)
+    }
+
     fn propagators(list: &str) -> Propagators {
         traces(list).propagators
     }
@@ -384,21 +395,17 @@ mod tests {
         #[tracing::instrument]
         async fn work(size: u8) {}
 
-        let Traces { signal, propagators, .. } = traces("");
-        let queue: Queue<proto::Span> = Queue::new(&signal);
-        let tracer = SdkTracerProvider::builder().with_span_processor(queue.clone()).build();
-        let tracing = Tracing { tracer: tracer.tracer("test"), propagators };
+        let (tracing, queue) = queued();
         let log = tracing_subscriber::registry().with(tracing.below_requests());
         let _log = tracing::subscriber::set_default(log);
 
         let request = Request::get("/").body(Body::empty()).expect("right");
         let span = RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None));
-        let call = Operation { system: "database", name: "SELECT", collection: "things" };
         span.around(async {
             work(7).await;
-            span.called(call, None, Duration::ZERO);
+            span.called(CALL, None, Duration::ZERO);
             let inner = tracing::info_span!("inner");
-            async { span.called(call, None, Duration::ZERO) }.instrument(inner).await;
+            async { span.called(CALL, None, Duration::ZERO) }.instrument(inner).await;
         })
         .await;
 
@@ -410,6 +417,18 @@ mod tests {
         assert_eq!(outer_call.parent_span_id, request);
         assert_eq!((&*inner.name, &*inner.parent_span_id), ("inner", &request[..]));
         assert_eq!(inner_call.parent_span_id, inner.span_id);
+    }
+
+    #[test]
+    fn what_is_called_after_the_end_of_a_request_is_below_it_too() {
+        let (tracing, queue) = queued();
+        let request = Request::post("/").body(Body::empty()).expect("right");
+        let span = RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None));
+        span.traced.as_ref().expect("it is traced").context.span().end();
+        span.called(CALL, None, Duration::ZERO);
+        let (spans, _) = queue.take();
+        let [request, call] = &spans[..] else { panic!("{spans:?}") };
+        assert_eq!((&*call.name, &call.parent_span_id), ("SELECT things", &request.span_id));
     }
 
     #[test]
