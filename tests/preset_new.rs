@@ -310,6 +310,7 @@ fn the_workflow_of_a_new_preset_is_the_one_of_the_documentation() {
 }
 
 /// The registry has another program of the name `scaffold`.
+#[cfg(unix)]
 #[test]
 fn the_workflow_of_a_new_preset_installs_this_program_and_no_other() {
     let workflow = {
@@ -320,6 +321,20 @@ fn the_workflow_of_a_new_preset_installs_this_program_and_no_other() {
     assert_eq!(installs.len(), 1);
     let package = env!("CARGO_PKG_NAME");
     assert_ne!(package, "scaffold");
-    let install = format!("- run: cargo install --locked {package}\n");
-    assert!(workflow.contains(&install), "{workflow}");
+    let line = workflow.lines().find(|line| line.contains("cargo install "));
+    let (_, install) = line.unwrap().split_once("- run: ").unwrap();
+    assert!(install.ends_with(&format!(" {package}")), "{install}");
+    // No registry has it, so nobody else may come to be installed by that name.
+    let end = Command::new("bash")
+        .args(["-c", &install.replace("cargo install", "echo")])
+        .env("SCAFFOLD_GIT", "")
+        .output()
+        .unwrap();
+    assert!(!end.status.success());
+    let said = String::from_utf8_lossy(&end.stderr);
+    assert!(
+        said.contains("say above where scaffold comes from"),
+        "{said}"
+    );
+    assert!(install.contains(" --git ") && install.contains(" --rev "));
 }
