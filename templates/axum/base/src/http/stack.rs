@@ -237,7 +237,10 @@ fn has_a_host(request: &Request) -> bool {
 fn is_host(authority: &Authority) -> bool {
     let host = authority.host();
     let Some(port) = authority.as_str().strip_prefix(host) else { return false };
-    let is_port = |port: &str| port.bytes().all(|digit| digit.is_ascii_digit());
+    let is_port = |port: &str| {
+        let is_number = port.bytes().all(|digit| digit.is_ascii_digit());
+        is_number && (port.is_empty() || port.parse::<u16>().is_ok())
+    };
     let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     !host.is_empty()
         && !authority.as_str().contains('@')

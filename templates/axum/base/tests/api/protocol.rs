@@ -64,6 +64,7 @@ async fn a_request_names_one_host() {
     for (version, hosts, status) in [
         ("1.1", "Host: example.org\r\n", 200),
         ("1.1", "Host: [::1]:8080\r\n", 200),
+        ("1.1", "Host: a:65535\r\n", 200),
         ("1.0", "", 200),
         ("1.1", "", 400),
         ("1.1", "Host:\r\n", 400),
@@ -75,6 +76,7 @@ async fn a_request_names_one_host() {
         ("1.1", "Host: [::1]x\r\n", 400),
         ("1.1", "Host: [zz]\r\n", 400),
         ("1.1", "Host: a:+80\r\n", 400),
+        ("1.1", "Host: a:65536\r\n", 400),
         ("1.1", "Host: a/b\r\n", 400),
         ("1.1", "Host: a:port\r\n", 400),
     ] {
