@@ -184,6 +184,11 @@ fn tags(
     name: &HeaderName,
     version: impl Fn(&str) -> Option<Version>,
 ) -> Option<Expected> {
+    // It stands for all tags only where it is no part of a list.
+    let mut lists = headers.get_all(name).into_iter();
+    if lists.next().is_some_and(|list| list == "*") && lists.next().is_none() {
+        return Some(Expected::Any);
+    }
     let mut versions = Vec::new();
     for list in headers.get_all(name) {
         let mut is_quoted = false;
@@ -191,12 +196,9 @@ fn tags(
             is_quoted ^= letter == '"';
             letter == ',' && !is_quoted
         };
-        for tag in list.to_str().unwrap_or_default().split(ends).map(str::trim) {
-            if tag == "*" {
-                return Some(Expected::Any);
-            }
-            versions.extend(version(tag));
-        }
+        // A tag may have bytes that are no text; those that were given out have none.
+        let list = String::from_utf8_lossy(list.as_bytes());
+        versions.extend(list.split(ends).map(str::trim).filter_map(&version));
     }
     headers.contains_key(name).then_some(Expected::OneOf(versions))
 }
