@@ -314,8 +314,9 @@ impl Drop for Record {
             error_type: self.error_type,
             duration,
         });
-        let user_agent = self.user_agent.as_ref().and_then(|name| name.to_str().ok());
-        let user_agent = user_agent.map(|name| shortened(name, USER_AGENT_LIMIT));
+        let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes);
+        let user_agent = user_agent.map(String::from_utf8_lossy);
+        let user_agent = user_agent.as_deref().map(|name| shortened(name, USER_AGENT_LIMIT));
         self.stack.0.log.request(&RequestLine {
             context: &self.context,
             method: self.method,

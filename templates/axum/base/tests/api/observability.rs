@@ -128,6 +128,14 @@ async fn a_line_names_the_client_that_the_proxies_have_named() {
 }
 
 #[tokio::test]
+async fn a_line_has_what_a_client_says_that_it_is_in_any_encoding() {
+    let app = TestApp::start().await;
+    let request = app.request("GET", "/livez").header("x-request-id", "odd");
+    app.send(request.header("user-agent", b"caf\xc3\xa9 \xff".as_slice())).await;
+    assert_eq!(app.log.request("odd").await["user_agent"], "café \u{fffd}");
+}
+
+#[tokio::test]
 async fn a_request_that_fails_stands_out_by_its_level() {
     let app = TestApp::with(&[
         ("RUST_LOG", "warn"),
