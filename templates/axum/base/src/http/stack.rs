@@ -152,11 +152,12 @@ impl Stack {
         Arc::clone(&self.0.in_flight).try_acquire_owned().ok().map(Some)
     }
 
-    /// Points 6 to 10.
+    /// Points 6 to 10. hyper ends the connection after a request whose body was not
+    /// read, and does not tell the client.
     async fn serve(&self, context: &Context, request: Request, next: Next) -> Response {
         let (mut request, room) = match self.receive(request).await {
             Ok(received) => received,
-            Err(problem) => return problem.into_response(),
+            Err(problem) => return last(problem.into_response()),
         };
         let context = context.clone().due_in(self.0.request_timeout);
         request.extensions_mut().insert(context.clone());
@@ -216,9 +217,15 @@ pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next)
     }
     if stack.0.health.is_draining() {
         // A balancer that forwards TCP can move connections only while they are new.
-        response.headers_mut().insert(header::CONNECTION, CLOSE);
+        response = last(response);
     }
     record.end(&response);
+    response
+}
+
+/// A response after which the connection ends.
+pub fn last(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, CLOSE);
     response
 }
 

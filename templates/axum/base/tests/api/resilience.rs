@@ -47,6 +47,29 @@ async fn a_body_that_breaks_off_stores_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_says_that_the_connection_ends_if_the_body_was_not_read() {
+    let limits = [("HTTP_BODY_TIMEOUT_MS", "100"), ("HTTP_BODY_LIMIT_BYTES", "1000")];
+    let app = TestApp::with(&limits).await;
+    for (path, host, length, status) in [
+        (ITEMS, "test", 100, 408),
+        (ITEMS, "test", 2000, 413),
+        (ITEMS, "", 100, 400),
+        ("/nowhere", "test", 100, 404),
+    ] {
+        let mut client = app.connect().await;
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}");
+        client.send(&format!("{head}\r\n\r\n{{")).await;
+        let answer = client.answer().await;
+        answer.problem(status);
+        assert_eq!(answer.header("connection"), "close", "{status}");
+        client.closed().await;
+    }
+    let mut client = app.connect().await;
+    client.send("GET /nowhere HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    assert_eq!(client.answer().await.header("connection"), "", "there was no body");
+}
+
+#[tokio::test]
 async fn half_a_head_does_not_hold_a_connection() {
     let app = TestApp::with(&[("HTTP_HEADER_TIMEOUT_MS", "100")]).await;
     let mut client = app.connect().await;
