@@ -3,10 +3,12 @@
 //! those that are served nor any of their time. Those of responses count until the
 //! client has read them.
 
+use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{io, iter};
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
@@ -16,7 +18,7 @@ use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
-use super::problem::Problem;
+use super::problem::{CLIENT_DISCONNECTED, Problem};
 use crate::server::peer::Peer;
 
 /// What a body may take without a share of what all have together, in bytes: larger
@@ -81,10 +83,7 @@ impl Bodies {
         loop {
             let frame = match timeout(self.limits.timeout / 2, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(_))) => {
-                    let problem = Problem::new(StatusCode::BAD_REQUEST);
-                    return Err(problem.detail("the body broke off"));
-                }
+                Ok(Some(Err(error))) => return Err(broken(&error)),
                 Ok(None) => return Ok(Received { bytes: bytes.into(), room }),
                 Err(_) => return Err(too_slow()),
             };
@@ -145,6 +144,21 @@ impl Bodies {
         let bytes = self.limits.bytes;
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE).detail(format!("{bytes} bytes at the most"))
     }
+}
+
+/// Of a body that has no end. Its client is gone, or has at least said that nothing
+/// more comes, unless what came is no HTTP.
+fn broken(error: &axum::Error) -> Problem {
+    let problem = Problem::new(StatusCode::BAD_REQUEST);
+    let causes = iter::successors(error.source(), |&error| error.source());
+    let mut causes = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    let is_no_http = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+    };
+    if causes.any(is_no_http) {
+        return problem.detail("the body is not sent as HTTP asks for");
+    }
+    problem.detail("the body broke off").because(CLIENT_DISCONNECTED)
 }
 
 fn too_slow() -> Problem {

@@ -16,6 +16,9 @@ use crate::infra::Fault;
 /// How long a client that was refused should wait, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// The cause of what nobody gets to see: the client has gone.
+pub const CLIENT_DISCONNECTED: &str = "client_disconnected";
+
 /// What bodies may be encoded as: nothing is unpacked, since what is small may become
 /// very large.
 const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("identity");

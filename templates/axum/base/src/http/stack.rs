@@ -41,7 +41,7 @@ use super::Settings;
 use super::body::{Bodies, BodyLimits, Room};
 use super::client::TrustedProxies;
 use super::health::Health;
-use super::problem::Problem;
+use super::problem::{CLIENT_DISCONNECTED, Problem};
 use crate::context::Context;
 use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
@@ -297,12 +297,15 @@ impl Record {
             route,
             path: shortened(request.uri().path(), PATH_LIMIT).into(),
             status: CLIENT_CLOSED_REQUEST,
-            error_type: Some("client_disconnected"),
+            error_type: Some(CLIENT_DISCONNECTED),
         }
     }
 
     fn end(&mut self, response: &Response) {
         let problem = response.extensions().get::<Problem>();
+        if problem.and_then(Problem::error_type) == Some(CLIENT_DISCONNECTED) {
+            return;
+        }
         let status = response.status();
         self.status = status.as_u16();
         self.error_type = status

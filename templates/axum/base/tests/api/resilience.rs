@@ -47,6 +47,33 @@ async fn a_body_that_breaks_off_stores_nothing() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_before_the_end_of_its_body_is_counted_as_gone() {
+    let app = TestApp::start().await;
+    let half = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n");
+    let send = async |id: &str, body: &str| {
+        let mut client = app.connect().await;
+        client.send(&format!("{half}X-Request-Id: {id}\r\n\r\n{body}")).await;
+        app.until_metric(ACTIVE, &[], 1.0).await;
+        client
+    };
+    drop(send("ended", "1\r\n{").await);
+    send("broken", "1\r\n{").await.reset();
+    for id in ["ended", "broken"] {
+        let line = app.log.request(id).await;
+        assert_eq!(line["status"], 499, "{id}");
+        assert_eq!(line["error_type"], "client_disconnected");
+    }
+    let gone = [("http_response_status_code", "499"), ("error_type", "client_disconnected")];
+    assert_eq!(app.metric(REQUESTS, &gone).await, 2.0);
+
+    // This one is still there.
+    let mut wrong = send("wrong", "1\r\n{").await;
+    wrong.send("\r\nno chunk").await;
+    wrong.answer().await.problem(400);
+    assert_eq!(app.log.request("wrong").await["status"], 400);
+}
+
+#[tokio::test]
 async fn an_answer_says_that_the_connection_ends_if_the_body_was_not_read() {
     let limits = [("HTTP_BODY_TIMEOUT_MS", "100"), ("HTTP_BODY_LIMIT_BYTES", "1000")];
     let app = TestApp::with(&limits).await;
