@@ -1,7 +1,9 @@
 //! How long the head of a request is waited for. hyper has one timer for it,
 //! which runs from the end of one request to the end of the head of the next.
 //! A connection may be idle for longer than a head may take, so the time that is
-//! left changes here when the first byte comes.
+//! left changes here when the first byte comes. What came together with the request
+//! before does not count: hyper has it, and does not tell. Such a head may wait as an
+//! idle connection does, and as that makes room for another one.
 
 use std::io;
 use std::pin::Pin;
