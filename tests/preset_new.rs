@@ -321,7 +321,9 @@ fn the_workflow_of_a_new_preset_installs_this_program_and_no_other() {
     assert_eq!(installs.len(), 1);
     let package = env!("CARGO_PKG_NAME");
     assert_ne!(package, "scaffold");
-    let line = workflow.lines().find(|line| line.contains("cargo install "));
+    let line = workflow
+        .lines()
+        .find(|line| line.contains("cargo install "));
     let (_, install) = line.unwrap().split_once("- run: ").unwrap();
     assert!(install.ends_with(&format!(" {package}")), "{install}");
     // No registry has it, so nobody else may come to be installed by that name.

@@ -219,7 +219,7 @@ impl<'a> Env<'a> {
 /// may be the secret that belongs into the file.
 fn is_like_path(text: &str) -> bool {
     let is_odd = |character: char| {
-        character.is_whitespace() || character.is_control() || "=@,;?#%".contains(character)
+        character.is_whitespace() || character.is_control() || "=@,;?%#".contains(character)
     };
     let begins = ["/", "./", "../"].iter().any(|beginning| text.starts_with(beginning));
     let is_path = begins || Path::new(text).is_absolute() || fs::exists(text).unwrap_or(false);
@@ -293,7 +293,7 @@ mod tests {
         for secret in [
             "authorization=Bearer s3cret",
             "root:s3cret@127.0.0.1/db",
-            "mysql:root:s3cret@h/db",
+            "server:root:s3cret@h/db",
             "/s3cret==",
             "/s3cret with blanks",
             "s3cret",
