@@ -120,7 +120,7 @@ fn refused_url(url: &str) -> Option<&'static str> {
         Some((_, host)) => host,
         None => authority,
     };
-    if is_http && path.contains('?') {
+    if is_http && path.contains(['?', ';']) {
         return Some(QUERY);
     }
     if host.starts_with('-') || host.is_empty() && !url.starts_with("file://") {
@@ -265,6 +265,9 @@ mod tests {
             "https://ann:secret@@host/a",
             "https://:secret@host/a",
             "https://host/a.git?private_token=secret",
+            "https://host/a.git;private_token=secret",
+            "https://ann:secret",
+            "ann@secret@host:a.git",
             "HTTPS://secret@host/a",
             "ftp://ann:secret@host/a",
             "ssh://ann:secret@host/a",

@@ -5,6 +5,7 @@
 use heck::{ToKebabCase, ToUpperCamelCase};
 
 use crate::refusal::Refusal;
+use crate::secrets::{holds_secrets, shown};
 use crate::words;
 
 /// As long as a name or a label of Kubernetes and a part of a name in DNS may be.
@@ -88,7 +89,11 @@ impl ProjectName {
             true => format!("try `{proposal}`, and say where it goes with `--into DIR`"),
             false => format!("try `{proposal}`"),
         };
-        Err(Refusal::new(format!("a project can't be called `{text}`: {reason}")).help(help))
+        Err(Refusal::new(format!(
+            "a project can't be called `{}`: {reason}",
+            named(text)
+        ))
+        .help(help))
     }
 
     /// The name as it was given.
@@ -130,7 +135,7 @@ impl ResourceName {
             .into_iter()
             .find(|name| why_no_resource(name, taken).is_none())
             .unwrap_or_else(|| "records".to_owned());
-        let what = format!("a resource can't be called `{text}`: {reason}");
+        let what = format!("a resource can't be called `{}`: {reason}", named(text));
         Err(Refusal::new(what).help(format!("try `{proposal}`")))
     }
 
@@ -268,8 +273,18 @@ fn why_no_word(name: &str) -> Option<String> {
     Some(reason.to_owned())
 }
 
+/// A refused name as it is told: an address may stand in its place.
+fn named(text: &str) -> String {
+    match holds_secrets(text) {
+        true => shown(text),
+        false => text.to_owned(),
+    }
+}
+
 /// What is left of a name when all that no name may have is taken away.
 fn stem(text: &str, max: usize) -> String {
+    // What is hidden of a name is not proposed, either.
+    let text = if holds_secrets(text) { "" } else { text };
     let file_name = text
         .trim_end_matches(['/', '\\'])
         .rsplit(['/', '\\'])

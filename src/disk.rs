@@ -12,6 +12,8 @@ use crate::interrupt;
 use crate::mode;
 use crate::plan::Plan;
 use crate::refusal::Refusal;
+use crate::secrets::holds_secrets;
+use crate::source::named;
 use crate::tree::{self, Tree};
 
 /// A place that can take a new project: it is not there yet, or an empty directory.
@@ -27,9 +29,9 @@ pub struct Destination {
 
 impl Destination {
     /// Checks a path, without touching it.
-    pub fn parse(path: &Path) -> Result<Destination> {
+    pub fn parse(given: &Path) -> Result<Destination> {
         // Without a trailing slash, which would make a link look like what it points to.
-        let path: PathBuf = path.components().collect();
+        let path: PathBuf = given.components().collect();
         let shown = path.display();
         let parent = match path.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -39,13 +41,19 @@ impl Destination {
         match fs::metadata(parent) {
             Ok(parent) if parent.is_dir() => {}
             Ok(_) => refuse(format!("`{}` is not a directory", parent.display()))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(Refusal::new(format!(
-                "there is no directory `{}` for the project to go into",
-                parent.display()
-            ))
-            .help("make it first, or say `--into DIR`"))?,
             Err(error) => {
-                Err(error).with_context(|| format!("`{}` can't be read", parent.display()))?
+                // A part of a mistaken address may not look like one.
+                let missing = match holds_secrets(&given.to_string_lossy()) {
+                    true => named(given),
+                    false => named(parent),
+                };
+                if error.kind() != ErrorKind::NotFound {
+                    Err(error).with_context(|| format!("`{missing}` can't be read"))?
+                }
+                let what = format!("there is no directory `{missing}` for the project to go into");
+                return Err(Refusal::new(what)
+                    .help("make it first, or say `--into DIR`")
+                    .into());
             }
         }
         let resolve = |path: &Path| {
@@ -56,7 +64,9 @@ impl Destination {
                 resolve(parent)?.join(path.file_name().unwrap_or_default()),
                 false,
             ),
-            Err(error) => return Err(error).with_context(|| format!("`{shown}` can't be read")),
+            Err(error) => {
+                return Err(error).with_context(|| format!("`{}` can't be read", named(given)));
+            }
             Ok(found) if found.is_symlink() => {
                 return refuse(format!("`{shown}` is there already, and is a link"));
             }

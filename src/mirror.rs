@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::mode;
 use crate::refusal::Refusal;
+use crate::source::named;
 use crate::tree::{self, Tree};
 
 /// The file that holds what was written, as a tree prints.
@@ -55,7 +56,7 @@ enum Found {
 impl Mirror {
     /// The directory at `root`, if it may become a mirror: it is empty, not there yet, or has been one. Touches nothing.
     pub fn open(root: &Path) -> Result<Mirror> {
-        let shown = root.display();
+        let shown = named(root);
         let unreadable = || format!("`{shown}` can't be read");
         let refuse = |what: String| {
             let help = "say `--out DIR` with a directory that is empty, not there yet, or was made by `preset dev`";

@@ -106,16 +106,25 @@ fn of_manifest(error: Error, preset: &str, manifest: &str) -> Vec<Finding> {
 }
 
 fn cannot_be_used(preset: &str) -> String {
-    format!("the preset `{}` can't be used", shown(preset))
+    format!("the preset `{}` can't be used", named(Path::new(preset)))
 }
 
-/// Says which one it is that can't be extended.
+/// A path as it is shown: whole if it is that of a directory, for else it may be a mistaken address.
+pub fn named(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    match path.is_dir() {
+        true => text.escape_debug().to_string(),
+        false => shown(&text),
+    }
+}
+
+/// Says which one it is that can't be extended, as it is shown.
 #[derive(Debug)]
 struct ItExtends(String);
 
 impl fmt::Display for ItExtends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "it extends `{}`", shown(&self.0))
+        write!(f, "it extends `{}`", self.0)
     }
 }
 
@@ -142,7 +151,10 @@ fn parent(child: &Place, extends: &str) -> Result<Place> {
     match (child, Address::parse(extends)) {
         (Place::Directory(child), _) if is_path => Ok(Place::Directory(child.join(extends))),
         (Place::Repository(_), _) if is_path => {
-            let what = format!("a preset from a repository can't extend the directory `{extends}`");
+            let what = format!(
+                "a preset from a repository can't extend the directory `{}`",
+                shown(extends)
+            );
             let help = "it can extend a built-in preset, or a commit of a repository";
             Err(Refusal::new(what).help(help).into())
         }
@@ -151,13 +163,13 @@ fn parent(child: &Place, extends: &str) -> Result<Place> {
             // A project is pinned to one commit, that of the preset it was made from.
             ensure!(
                 address.commit().is_some(),
-                Refusal::new(format!("`{extends}` is not pinned to a commit"))
+                Refusal::new(format!("`{}` is not pinned to a commit", shown(extends)))
                     .help("a preset extends `ADDRESS#COMMIT`, with all digits of the commit")
             );
             Ok(Place::Repository(address))
         }
         _ => {
-            let what = format!("there is no preset `{extends}` to extend");
+            let what = format!("there is no preset `{}` to extend", shown(extends));
             let help = format!(
                 "built in is {}, a directory starts with `./` or `../`, and a repository is `ADDRESS#COMMIT`",
                 list(built_in())
@@ -209,7 +221,9 @@ fn open(
                 let inside = format!("{}/", inside.trim_end_matches('/'));
                 files.retain(|path, _| !path.starts_with(&inside));
             }
-            let extended = parent(place, extends).and_then(|place| {
+            let parent = parent(place, extends);
+            let is_there = matches!(&parent, Ok(Place::Directory(path)) if path.is_dir());
+            let extended = parent.and_then(|place| {
                 let (files, _) = read(&place, get, &mut fail)?;
                 open(&place, files, &chain, get, &mut fail)
             });
@@ -218,7 +232,11 @@ fn open(
                 Ok(findings) => anyhow!(findings.first()),
                 Err(error) => error,
             });
-            Some(extended.with_context(|| ItExtends(extends.clone()))?)
+            let called = || match is_there {
+                true => extends.escape_debug().to_string(),
+                false => shown(extends),
+            };
+            Some(extended.with_context(|| ItExtends(called()))?)
         }
         None => None,
     };
@@ -287,7 +305,7 @@ fn directory(preset: &str, refuse: &mut Refuse) -> Result<Files> {
     if !root.join(MANIFEST).is_file() {
         let what = format!(
             "there is no preset `{}`: it is neither built in nor a directory with a `{MANIFEST}`",
-            shown(preset)
+            named(root)
         );
         let help = format!("built in is {}", list(built_in()));
         return Err(Refusal::new(what).help(help).into());

@@ -445,6 +445,57 @@ fn what_lets_one_in_is_neither_kept_nor_shown() {
 }
 
 #[test]
+fn a_mistaken_address_does_not_show_its_secret() {
+    let test = Test::new();
+    for address in [
+        "https:/user:SECRET@h/p.git",
+        "//user:SECRET@h/p.git",
+        "user:SECRET@h:/p.git",
+        "user:SEC/RET@h:/p.git",
+        "https://user:SECRET",
+        "https://user:SECRET@h/p.git",
+        "git@SECRET@h:p.git",
+        "https://h/p.git;token=SECRET",
+    ] {
+        let manifest = format!("{MANIFEST}extends = \"{address}\"\n");
+        test.write("../house/preset.toml", &manifest);
+        let into = format!("{address}/shop");
+        for command in [
+            &["new", "shop", "--yes", "--preset", address][..],
+            &["new", address, "--yes"],
+            &["new", "shop", "--yes", "--resource", address],
+            &["new", "shop", "--yes", "--into", &into],
+            &["preset", "new", address],
+            &["preset", "new", "ours", "--extends", address],
+            &["preset", "new", "ours", "--into", &into],
+            &["preset", "show", address],
+            &["preset", "check", address],
+            &["preset", "test", address],
+            &["preset", "dev", address, "--out", "out"],
+            &["preset", "lock", address],
+            &["preset", "price", address],
+            &["verify", "--preset", address],
+            &["new", "shop", "--yes", "--preset", "../house"],
+            &["preset", "show", "../house"],
+            &["preset", "check", "../house"],
+            &["preset", "check", "../house", "--format", "json"],
+            &["preset", "test", "../house"],
+            &["verify", "--preset", "../house"],
+        ] {
+            let seen = test.run(command);
+            assert_ne!(seen.code, Some(0), "{seen}");
+            let said = seen.to_string().to_lowercase();
+            assert!(!said.contains("sec"), "{command:?}: {seen}");
+            assert!(test.paths().is_empty(), "{:?}", test.paths());
+        }
+    }
+    // A directory is called what it is called.
+    test.write("a@b/preset.toml", "");
+    let seen = test.run(&["preset", "show", "a@b"]);
+    assert!(seen.stderr.contains("`a@b` can't be used"), "{seen}");
+}
+
+#[test]
 fn a_rewritten_address_gets_no_further() {
     let (test, _) = repository();
     // As if somebody had talked the user into it; the helper is git's to refuse then.

@@ -16,6 +16,7 @@ use crate::merge::merge;
 use crate::preset::{Preset, SNAPSHOTS};
 use crate::quote;
 use crate::refusal::Refusal;
+use crate::secrets::{holds_secrets, shown};
 use crate::tree::Tree;
 use crate::{interrupt, snapshots, source, watchdog, words};
 
@@ -68,13 +69,17 @@ pub fn create(name: &str, extends: Option<&str>, into: Option<&Path>) -> Result<
 
 /// A preset's name is also that of its directory.
 fn check_name(name: &str) -> Result<(), Refusal> {
-    let refuse =
-        |reason: &str| Refusal::new(format!("a preset can't be called `{name}`: {reason}"));
+    let refuse = |reason: &str| {
+        Refusal::new(format!(
+            "a preset can't be called `{}`: {reason}",
+            shown(name)
+        ))
+    };
     if check_word("", name).is_err() {
         let word: String = name.to_lowercase().replace(['-', ' ', '.'], "_");
         let help = match check_word("", &word) {
-            Ok(()) => format!("try `{word}`"),
-            Err(_) => "try `my_preset`, and say where it goes with `--into DIR`".to_owned(),
+            Ok(()) if !holds_secrets(name) => format!("try `{word}`"),
+            _ => "try `my_preset`, and say where it goes with `--into DIR`".to_owned(),
         };
         let reason = "it is not made of lower-case letters, digits and `_`, a letter first";
         return Err(refuse(reason).help(help));

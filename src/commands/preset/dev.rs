@@ -39,7 +39,7 @@ type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 pub fn dev(directory: &Path, out: &Path, with: &[String]) -> Result<()> {
     interrupt::watch()?;
     interrupt::leave("what was rendered stays");
-    let shown = directory.display();
+    let shown = source::named(directory);
     let directory = dunce::canonicalize(directory)
         .map_err(|_| Refusal::new(format!("there is no directory `{shown}`")))?;
     let mut mirror = Mirror::open(out)?;

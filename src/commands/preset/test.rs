@@ -34,7 +34,7 @@ const MAX_LINES: usize = 60;
 pub fn test(args: &PresetTest) -> Result<()> {
     interrupt::watch()?;
     let directory = &args.directory;
-    let shown = directory.display();
+    let shown = source::named(directory);
     ensure!(
         directory.is_dir(),
         Refusal::new(format!("there is no directory `{shown}`"))
