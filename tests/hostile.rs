@@ -344,11 +344,13 @@ fn a_template_that_outwits_the_count_of_its_work_is_stopped() {
         "{{% set x = [1] %}}{}{{{{ x|length }}}}",
         "{% set x = x + x %}".repeat(60)
     );
-    assert_seen!(template(&text), @"
-    exit 1
-    --- stderr
-    error: the templates of the preset take longer than 20 seconds
-    ");
+    // Which of the two comes first depends on the machine.
+    let reasons = ["longer than 20 seconds", "too much memory"];
+    let seen = template(&text);
+    let is_told = |reason: &&str| {
+        seen.stderr == format!("error: the templates of the preset take {reason}\n")
+    };
+    assert!(reasons.iter().any(is_told), "{seen}");
 }
 
 #[test]
