@@ -115,15 +115,14 @@ pub struct Verify {
 
 /// Which combinations to verify.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub struct Selection {
     /// Every combination of options.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["pairs", "only"])]
     pub all: bool,
     /// So few combinations that every two options still stand together in one of them.
     #[arg(long)]
     pub pairs: bool,
-    /// Only combinations with these options; of one choice, with any of those named.
+    /// Only those with these options, of all or of the pairs; of one choice, with any of those named.
     #[arg(long, value_name = "CHOICE=OPTION", num_args = 1.., value_delimiter = ',')]
     pub only: Vec<String>,
 }

@@ -10,7 +10,7 @@ use etcetera::BaseStrategy;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::cli::{Format, Verify};
+use crate::cli::{Format, Selection, Verify};
 use crate::combinations::{self, Combination};
 use crate::interrupt;
 use crate::preset::Preset;
@@ -122,11 +122,20 @@ impl Results {
 
 /// The combinations that the flags ask for: all of them, where none asks for less.
 fn selected(args: &Verify, preset: &Preset) -> Result<Vec<Combination>> {
-    if args.selection.pairs {
-        return Ok(combinations::pairs(&preset.choices));
+    let Selection { pairs, only, .. } = &args.selection;
+    let only: Vec<_> = only.iter().map(String::as_str).collect();
+    let with = only_with(preset, &only)?;
+    if !pairs {
+        return Ok(with);
     }
-    let only = args.selection.only.iter();
-    only_with(preset, &only.map(String::as_str).collect::<Vec<_>>())
+    let mut pairs = combinations::pairs(&preset.choices);
+    pairs.retain(|combination| with.contains(combination));
+    ensure!(
+        !pairs.is_empty(),
+        Refusal::new(format!("none of the pairs has {}", list(only)))
+            .help("say only one of `--pairs` and `--only`")
+    );
+    Ok(pairs)
 }
 
 /// The combinations with these options, each as `CHOICE=OPTION`.
