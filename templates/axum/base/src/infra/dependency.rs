@@ -9,6 +9,7 @@
 mod state;
 
 use std::fmt::{self, Debug, Display};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -126,7 +127,9 @@ impl Dependency {
         self.0.budget.earn();
         let mut is_first = true;
         loop {
-            let result = self.attempt(context, call, attempt()).await;
+            // Held here, and nowhere else: a future that is passed on by value takes its
+            // space at each step of the way.
+            let result = self.attempt(context, call, pin!(attempt())).await;
             let Err(error) = result else {
                 self.settle(Outcome::Ok, None);
                 return result;
@@ -150,7 +153,7 @@ impl Dependency {
         &self,
         context: &Context,
         call: Call,
-        attempt: impl Future<Output = Result<T, E>>,
+        attempt: Pin<&mut impl Future<Output = Result<T, E>>>,
     ) -> Result<T, CallError<E>> {
         let limit = call.timeout.min(context.remaining());
         if limit.is_zero() {

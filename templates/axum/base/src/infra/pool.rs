@@ -249,7 +249,9 @@ impl<C: Connector> managed::Manager for Manager<C> {
     async fn create(&self) -> Result<Held<C::Connection>, sqlx::Error> {
         // Before: the server may change while it is made.
         let made = Instant::now();
-        let connection = self.connector.connect().await?;
+        // On the heap: few calls make a connection, and what that takes would be moved
+        // with each one that might.
+        let connection = Box::pin(self.connector.connect()).await?;
         // Those that were made together must not expire together.
         let expires = made + LIFETIME.mul_f64(0.9 + 0.2 * fastrand::f64());
         Ok(Held { connection, made, expires, idle_since: Instant::now() })
@@ -270,7 +272,8 @@ impl<C: Connector> managed::Manager for Manager<C> {
             if self.silent.is_since(held.idle_since) {
                 return Err(RecycleError::message("another one did not respond"));
             }
-            let Ok(ping) = timeout(self.test_timeout, held.connection.ping()).await else {
+            let ping = Box::pin(held.connection.ping());
+            let Ok(ping) = timeout(self.test_timeout, ping).await else {
                 self.silent.note(Duration::ZERO);
                 return Err(RecycleError::message("it does not respond"));
             };

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::fmt::{self, Debug, Display, Write as _};
 
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
@@ -14,17 +16,37 @@ use super::line::{json_field, json_head};
 use super::trace::REQUEST_SPAN;
 use super::{VALUE_LIMIT, shortened};
 
-/// Formats what is traced. The fields of spans have to be formatted as JSON, too.
+/// Formats what is traced.
 pub struct JsonEvent;
 
-impl<S, N> FormatEvent<S, N> for JsonEvent
+/// Formats the fields of spans for [`JsonEvent`], each as what can follow another one in
+/// an object. There is a span around each request, and few of them are in a line.
+pub struct JsonFields;
+
+impl<'writer> FormatFields<'writer> for JsonFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, of: R) -> fmt::Result {
+        let mut fields = Fields { others: String::with_capacity(128), ..Fields::default() };
+        of.record(&mut fields);
+        writer.write_str(&fields.message)?;
+        writer.write_str(&fields.others)
+    }
+
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<JsonFields>,
+        more: &Record<'_>,
+    ) -> fmt::Result {
+        self.format_fields(current.as_writer(), more)
+    }
+}
+
+impl<S> FormatEvent<S, JsonFields> for JsonEvent
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, JsonFields>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -38,8 +60,8 @@ where
         json_field(&mut text, "target", metadata.target());
         let scope = || context.event_scope().into_iter().flat_map(Scope::from_root);
         for span in scope().filter(|span| span.name() == REQUEST_SPAN) {
-            if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
-                add(&mut text, fields);
+            if let Some(fields) = span.extensions().get::<FormattedFields<JsonFields>>() {
+                text.push_str(fields);
             }
         }
         let mut others = String::new();
@@ -47,8 +69,8 @@ where
             others.push_str(if others.is_empty() { "{" } else { ",{" });
             others.push_str("\"name\":");
             others.push_str(&serde_json::Value::from(span.name()).to_string());
-            if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
-                add(&mut others, fields);
+            if let Some(fields) = span.extensions().get::<FormattedFields<JsonFields>>() {
+                others.push_str(fields);
             }
             others.push('}');
         }
@@ -131,6 +153,9 @@ pub fn pretty_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -
 /// What a line has room for of a value.
 fn shown(value: &str) -> Cow<'_, str> {
     // What is escaped takes six bytes.
+    if value.len() <= VALUE_LIMIT / 6 {
+        return Cow::Borrowed(value);
+    }
     let written = |character: char| if character.is_control() { 6 } else { character.len_utf8() };
     let mut length = 0;
     let end = value.char_indices().find(|(_, character)| {
@@ -138,15 +163,6 @@ fn shown(value: &str) -> Cow<'_, str> {
         length > VALUE_LIMIT
     });
     shortened(value, end.map_or(value.len(), |(end, _)| end))
-}
-
-/// Adds what is inside of an object to another one.
-fn add(text: &mut String, object: &str) {
-    let inside = object.strip_prefix('{').and_then(|object| object.strip_suffix('}'));
-    if let Some(inside) = inside.filter(|inside| !inside.is_empty()) {
-        text.push(',');
-        text.push_str(inside);
-    }
 }
 
 #[cfg(test)]
@@ -221,6 +237,17 @@ mod tests {
         assert_eq!((&line["request_id"], &line["method"]), (&json!("named"), &json!("GET")));
         assert_eq!(line["spans"], json!([{ "name": "work", "size": 7 }]));
         assert!(line["target"].is_string() && line["timestamp"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn a_line_has_what_was_recorded_of_its_spans_later() {
+        let line = line(|| {
+            let work = tracing::info_span!("work", size = 7, error = tracing::field::Empty);
+            work.record("error", "a \"b\"");
+            work.in_scope(|| tracing::warn!("it fails"));
+        });
+        let work = json!({ "name": "work", "size": 7, "error": "a \"b\"" });
+        assert_eq!(line["spans"], json!([work]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::buffer::Buffer;
-use super::event::{JsonEvent, pretty_field};
+use super::event::{JsonEvent, JsonFields, pretty_field};
 use super::line::{
     Format, RequestLine, json_field, json_head, pretty_head, read_filter, request_level,
 };
@@ -63,7 +63,9 @@ impl Log {
         let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
         let registry = tracing_subscriber::registry().with(settings.filter.clone());
         match self.format {
-            Format::Json => registry.with(lines.json().event_format(JsonEvent)).init(),
+            Format::Json => {
+                registry.with(lines.fmt_fields(JsonFields).event_format(JsonEvent)).init();
+            }
             Format::Pretty => {
                 let lines = lines.fmt_fields(debug_fn(pretty_field).delimited(" "));
                 registry.with(lines.with_ansi(io::stdout().is_terminal())).init();

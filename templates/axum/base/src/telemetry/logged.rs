@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::{DefaultFields, Format, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, fmt, registry};
 
-use super::event::{JsonEvent, pretty_field};
+use super::event::{JsonEvent, JsonFields, pretty_field};
 
 /// Once a process. tracing asks each place that logs only once who listens, and it may
 /// ask in the thread of a test where nobody does: it would stay silent for all tests.
@@ -28,7 +28,9 @@ pub struct Logged {
 impl Logged {
     /// From here on, as JSON.
     pub fn start() -> Logged {
-        Logged::new(|lines| registry().with(lines.json().event_format(JsonEvent)).into())
+        Logged::new(|lines| {
+            registry().with(lines.fmt_fields(JsonFields).event_format(JsonEvent)).into()
+        })
     }
 
     /// From here on, as people read it.

@@ -127,7 +127,8 @@ where
     V: Send + Sync + 'static,
     E: Clone,
 {
-    /// The value of `key`, from `load` where it is not cached.
+    /// The value of `key`, from `load` where it is not cached. `load` is better pinned
+    /// and lent than given away: it takes its space at each step of the way.
     ///
     /// # Errors
     ///
@@ -147,27 +148,26 @@ where
 
         let mut loaded = false;
         let seat = self.flights.board(&key);
-        // Held here once: a future that is passed on by value takes its space at
-        // each step of the way.
-        let load = pin!(load);
-        let find = pin!(async {
-            // Another load may have ended since we looked.
-            if let Some(value) = self.entries.get(&key) {
-                return Ok(Ok(value));
-            }
-            loaded = true;
-            match load.await {
-                Ok(value) => {
-                    let value = value.map(Arc::new);
-                    self.keep(&key, &value, &seat);
-                    Ok(Ok(value))
+        let result = {
+            let find = pin!(async {
+                // Another load may have ended since we looked.
+                if let Some(value) = self.entries.get(&key) {
+                    return Ok(Ok(value));
                 }
-                // It ran out of time, and others may have more.
-                Err(error) if context.remaining().is_zero() => Err(Err(error)),
-                Err(error) => Ok(Err(error)),
-            }
-        });
-        let result = seat.land(find).await;
+                loaded = true;
+                match load.await {
+                    Ok(value) => {
+                        let value = value.map(Arc::new);
+                        self.keep(&key, &value, &seat);
+                        Ok(Ok(value))
+                    }
+                    // It ran out of time, and others may have more.
+                    Err(error) if context.remaining().is_zero() => Err(Err(error)),
+                    Err(error) => Ok(Err(error)),
+                }
+            });
+            seat.land(find).await
+        };
         if !loaded {
             self.metrics.cache_coalesced(self.name);
         }

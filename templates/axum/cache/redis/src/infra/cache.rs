@@ -183,7 +183,8 @@ pub struct Cache<K, V: Cached, E> {
 type Found<V, E> = (Lookup, Result<Option<Arc<V>>, E>);
 
 impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
-    /// The value of `key`, from `load` where it is not cached.
+    /// The value of `key`, from `load` where it is not cached. `load` is better pinned
+    /// and lent than given away: it takes its space at each step of the way.
     ///
     /// # Errors
     ///
@@ -196,9 +197,6 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
     ) -> Result<Option<Arc<V>>, E> {
         let mut found_by_us = false;
         let seat = self.flights.board(&key);
-        // Held here once: a future that is passed on by value takes its space at
-        // each step of the way.
-        let load = pin!(load);
         let (lookup, value) = {
             let find = pin!(async {
                 found_by_us = true;

@@ -29,6 +29,9 @@ use crate::TABLE;
 /// The server of `compose.yaml`.
 const SERVER: &str = "postgres://postgres:postgres@127.0.0.1:5432/postgres";
 
+/// The most allocations of a request that reads one row.
+pub const READ_ALLOCATIONS: u64 = 72;
+
 /// The server has to prove who it is.
 const STRICT_TLS: PgSslMode = PgSslMode::VerifyFull;
 

@@ -26,7 +26,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::buffer::Buffer;
-use super::event::{JsonEvent, pretty_field};
+use super::event::{JsonEvent, JsonFields, pretty_field};
 use super::exporter::Signal;
 use super::exporter::collector::Record;
 use super::exporter::queue::Queue;
@@ -136,7 +136,7 @@ impl Log {
         let layer = tracing_subscriber::fmt::layer().with_writer(self.clone());
         match self.format {
             Format::Json => {
-                let layer = layer.json().event_format(JsonEvent);
+                let layer = layer.fmt_fields(JsonFields).event_format(JsonEvent);
                 registry.with(layer.with_filter(lines())).init();
             }
             Format::Pretty => {

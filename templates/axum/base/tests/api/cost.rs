@@ -1,0 +1,72 @@
+//! What a request costs the process, counted and not timed: a count is the same on every
+//! machine. One that goes up is a reason to look, and to raise its bound if it is worth it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+
+use allocation_counter::measure;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+
+use crate::app::TestApp;
+use crate::{ITEMS, database};
+
+/// Requests that are counted, after as many that are not.
+const REQUESTS: u32 = 100;
+
+/// The most allocations of a request that asks for next to nothing.
+const REQUEST: u64 = 40;
+
+#[test]
+fn a_request_allocates_no_more_than_it_is_known_to() {
+    let counted = allocations(|_| "/health".to_owned());
+    assert!(counted <= REQUEST, "{counted} allocations");
+}
+
+#[test]
+fn a_read_of_the_database_allocates_no_more_than_it_is_known_to() {
+    let counted = allocations(|_| format!("{ITEMS}?limit=1"));
+    assert!(counted <= database::READ_ALLOCATIONS, "{counted} allocations");
+}
+
+/// How often a service allocates for each GET of a path, on average; there is one item,
+/// which has this id.
+pub fn allocations(path: impl Fn(&str) -> String) -> u64 {
+    // Of one thread, so that all that the service allocates is allocated in it.
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (app, id) = runtime.block_on(async {
+        let app = TestApp::start().await;
+        let item = app.create(ITEMS, "ada@example.org").await.json(201);
+        (app, item["id"].as_str().expect("text").to_owned())
+    });
+    let path = path(&id);
+    ask(&runtime, app.addr, &path);
+    measure(|| ask(&runtime, app.addr, &path)).count_total / u64::from(REQUESTS)
+}
+
+/// Has a client in another thread ask, while the service runs in this one.
+fn ask(runtime: &Runtime, addr: SocketAddr, path: &str) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nUser-Agent: test\r\n\r\n");
+    let (done, asked) = oneshot::channel();
+    let client = thread::spawn(move || {
+        let mut stream = TcpStream::connect(addr).expect("it listens");
+        (0..REQUESTS).for_each(|_| get(&mut stream, &request));
+        done.send(()).expect("it is waited for");
+    });
+    let asked = runtime.block_on(asked);
+    client.join().expect("all are answered");
+    asked.expect("all are answered");
+}
+
+/// Asks, and reads the response to its end.
+fn get(stream: &mut TcpStream, request: &str) {
+    stream.write_all(request.as_bytes()).expect("it is read");
+    let mut response = [0; 4096];
+    let length = stream.read(&mut response).expect("it is answered");
+    let response = String::from_utf8_lossy(&response[..length]);
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a whole head");
+    let length = format!("content-length: {}\r\n", body.len());
+    assert!(format!("{head}\r\n").contains(&length), "{response}");
+}

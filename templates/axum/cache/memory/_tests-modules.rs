@@ -1,0 +1,3 @@
+
+// What the cache costs.
+mod lookup;
