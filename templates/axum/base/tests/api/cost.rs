@@ -10,29 +10,33 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use crate::app::TestApp;
-use crate::{ITEMS, database};
+use crate::{ITEMS, database, signals};
 
-/// Requests that are counted, after as many that are not.
-const REQUESTS: u32 = 100;
+/// Requests of one round.
+const REQUESTS: u32 = 50;
 
-/// The most allocations of a request that asks for next to nothing.
-const REQUEST: u64 = 40;
+/// Rounds, of which the cheapest counts: what goes on beside the requests now and then,
+/// such as sending metrics, is in some of them.
+const ROUNDS: usize = 6;
+
+/// The most allocations of a request that asks for next to nothing, without what signals
+/// add.
+const REQUEST: u64 = 36;
 
 #[test]
 fn a_request_allocates_no_more_than_it_is_known_to() {
-    let counted = allocations(|_| "/health".to_owned());
-    assert!(counted <= REQUEST, "{counted} allocations");
+    check(REQUEST, |_| "/health".to_owned());
 }
 
 #[test]
 fn a_read_of_the_database_allocates_no_more_than_it_is_known_to() {
-    let counted = allocations(|_| format!("{ITEMS}?limit=1"));
-    assert!(counted <= database::READ_ALLOCATIONS, "{counted} allocations");
+    check(database::READ_ALLOCATIONS, |_| format!("{ITEMS}?limit=1"));
 }
 
-/// How often a service allocates for each GET of a path, on average; there is one item,
-/// which has this id.
-pub fn allocations(path: impl Fn(&str) -> String) -> u64 {
+/// A service allocates at most so often for each GET of a path, on average, and for its
+/// signals. There is one item, and `path` gets its id.
+#[track_caller]
+pub fn check(most: u64, path: impl Fn(&str) -> String) {
     // Of one thread, so that all that the service allocates is allocated in it.
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (app, id) = runtime.block_on(async {
@@ -41,8 +45,10 @@ pub fn allocations(path: impl Fn(&str) -> String) -> u64 {
         (app, item["id"].as_str().expect("text").to_owned())
     });
     let path = path(&id);
-    ask(&runtime, app.addr, &path);
-    measure(|| ask(&runtime, app.addr, &path)).count_total / u64::from(REQUESTS)
+    let round = |_| measure(|| ask(&runtime, app.addr, &path)).count_total / u64::from(REQUESTS);
+    let counted = (0..ROUNDS).map(round).min().expect("there is a round");
+    let most = most + signals::ALLOCATIONS;
+    assert!(counted <= most, "{counted} allocations, and {most} are known");
 }
 
 /// Has a client in another thread ask, while the service runs in this one.
