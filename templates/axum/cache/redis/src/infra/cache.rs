@@ -346,6 +346,9 @@ fn check(env: &mut Env, url: &str) {
     if url.query_pairs().any(|(name, _)| name != "protocol") {
         env.refuse("REDIS_URL: it has a parameter other than `protocol`");
     }
+    if url.query_pairs().count() > 1 {
+        env.refuse("REDIS_URL: it has a parameter twice");
+    }
     if !url.username().is_empty() && url.password().is_none() {
         env.refuse(
             "REDIS_URL: it has a user without a password, and neither would be sent; for a user \

@@ -262,6 +262,8 @@ async fn a_url_of_no_file_or_of_one_that_is_not_written_is_refused() {
         "//test.db?immutable=1",
         "//test.db?cache=shared",
         "//test.db?mode=%6Demory",
+        "//test.db?mode=rw&mode=rwc",
+        "//test.db?cache=private&cache=private",
     ] {
         let url = format!("sqlite:{rest}");
         let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;

@@ -124,3 +124,16 @@ async fn a_url_that_leaves_out_the_database_or_the_way_to_it_is_refused() {
         assert_eq!(end.log, [""; 0]);
     }
 }
+
+#[tokio::test]
+async fn a_socket_that_is_none_is_refused() {
+    let database = TestDatabase::create().await;
+    for path in ["", "/tmp", "Cargo.toml"] {
+        let url = format!("mysql://root@localhost/name?socket={path}");
+        let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+        assert_eq!(end.code, Some(1));
+        let told = end.errors.contains("\n  DATABASE_URL: `socket`: it is not the path of a");
+        assert!(told, "{path}: {}", end.errors);
+        assert_eq!(end.log, [""; 0]);
+    }
+}

@@ -7,11 +7,15 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sqlx::ConnectOptions;
 use url::Url;
 
-use crate::env::Env;
+use crate::env::{Env, MAX_COUNT};
 
 const NAME: &str = "DATABASE_URL";
 
-/// What a parameter of the URL is.
+/// A parameter that is known: its name, the name of what it sets, which others may set,
+/// too, and what it is.
+pub type Known = (&'static str, &'static str, Parameter);
+
+/// What a parameter is.
 #[derive(Clone, Copy)]
 pub enum Parameter {
     /// What sqlx or the server checks.
@@ -26,17 +30,54 @@ pub enum Parameter {
     Key,
 }
 
-/// Reads the URL, which has one of `schemes` and none but these parameters. `verifies`
-/// tells whether the server's certificate is checked.
+/// How many there may be of something.
+pub const COUNT: Parameter = Parameter::Checked(|env, name, value| {
+    if !value.parse::<u64>().is_ok_and(|count| count <= MAX_COUNT) {
+        env.refuse(format_args!("{name}: it is not a whole number from 0 to {MAX_COUNT}"));
+    }
+});
+
+/// Reads the URL, which has one of `schemes` and none but these parameters, and checks the
+/// `variables` that stand for what it leaves out. `verifies` tells whether the server's
+/// certificate is checked.
 pub fn read<T: ConnectOptions>(
     env: &mut Env,
     schemes: &[&str],
-    parameters: &[(&str, Parameter)],
+    parameters: &[Known],
+    variables: &[(&'static str, Parameter)],
     verifies: impl Fn(&T) -> bool,
 ) -> Option<T> {
-    let url = env.server(NAME, schemes)?;
-    let url = Url::parse(&url).map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
+    let mut pair = Pair::default();
+    for &(name, kind) in variables {
+        let Some(value) = env.text(name) else { continue };
+        pair.note(name, kind);
+        // Instead of a path, one may hold what would be in the file.
+        if !value.trim().starts_with("-----BEGIN") {
+            check(env, name, &value, kind);
+        }
+    }
+    let url = env.server(NAME, schemes).and_then(|url| {
+        Url::parse(&url).map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()
+    });
     let before = env.refused();
+    let given = url.as_ref().map(|url| check_url(env, url, parameters));
+    given.iter().flatten().for_each(|(name, kind)| pair.note(&place(name), *kind));
+    pair.check(env);
+    if env.refused() > before {
+        return None;
+    }
+    let options = T::from_url(&url?);
+    let options = options.map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
+    let is_unused = |kind| matches!(kind, Parameter::Authorities) && !verifies(&options);
+    for (name, _) in given.into_iter().flatten().filter(|(_, kind)| is_unused(*kind)) {
+        let name = place(name);
+        env.refuse(format_args!("{name} has no effect, as no certificate is checked"));
+    }
+    Some(options)
+}
+
+/// Refuses what is wrong with the URL; returns the parameters that it has.
+fn check_url(env: &mut Env, url: &Url, parameters: &[Known]) -> Vec<(&'static str, Parameter)> {
     // The directory of a socket is encoded.
     let host = url.host_str().unwrap_or_default();
     if !host.is_empty() && !host.to_ascii_uppercase().starts_with("%2F") {
@@ -48,32 +89,60 @@ pub fn read<T: ConnectOptions>(
     if url.fragment().is_some() {
         env.refuse(format_args!("{NAME}: percent-encode `#` as `%23`, or leave out what follows"));
     }
-    let mut authorities = None;
+    let mut given = Vec::new();
+    let mut set = Vec::new();
     for (name, value) in url.query_pairs() {
-        match parameters.iter().find(|(known, _)| is(&name, known)) {
-            Some((name, kind)) => {
-                check(env, &format!("{NAME}: `{name}`"), &value, *kind);
-                if let Parameter::Authorities = kind {
-                    authorities = Some(*name);
-                }
-            }
-            None => {
-                // Not which one it is: it may be the rest of a password.
-                let known: Vec<_> = parameters.iter().map(|(name, _)| *name).collect();
-                let known = known.join(", ");
-                env.refuse(format_args!("{NAME}: it has a parameter that is none of {known}"));
-            }
+        let Some(&(known, sets, kind)) = parameters.iter().find(|(known, ..)| is(&name, known))
+        else {
+            // Not which one it is: it may be the rest of a password.
+            let known: Vec<_> = parameters.iter().map(|(name, ..)| *name).collect();
+            let known = known.join(", ");
+            env.refuse(format_args!("{NAME}: it has a parameter that is none of {known}"));
+            continue;
+        };
+        let place = place(known);
+        // Of a family, each member is another one.
+        let sets = if known.ends_with("[]") { name } else { sets.into() };
+        if set.contains(&sets) {
+            env.refuse(format_args!("{place}: what it sets is set twice; leave out one of them"));
+        }
+        set.push(sets);
+        check(env, &place, &value, kind);
+        given.push((known, kind));
+    }
+    given
+}
+
+/// How a parameter of the URL is told of.
+fn place(name: &str) -> String {
+    format!("{NAME}: `{name}`")
+}
+
+/// Which certificate and which key the service shows itself by.
+#[derive(Default)]
+struct Pair {
+    certificate: Option<String>,
+    key: Option<String>,
+}
+
+impl Pair {
+    /// The certificate or the key is where `name` says; what is noted last counts.
+    fn note(&mut self, name: &str, kind: Parameter) {
+        match kind {
+            Parameter::Certificate => self.certificate = Some(name.to_owned()),
+            Parameter::Key => self.key = Some(name.to_owned()),
+            _ => {}
         }
     }
-    if env.refused() > before {
-        return None;
+
+    /// Refuses one without the other, which no connection is made with.
+    fn check(&self, env: &mut Env) {
+        match (&self.certificate, &self.key) {
+            (Some(of), None) => env.refuse(format_args!("{of}: there is no key for it")),
+            (None, Some(of)) => env.refuse(format_args!("{of}: there is no certificate for it")),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
     }
-    let options = T::from_url(&url);
-    let options = options.map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
-    if let Some(name) = authorities.filter(|_| !verifies(&options)) {
-        env.refuse(format_args!("{NAME}: `{name}` has no effect, as no certificate is checked"));
-    }
-    Some(options)
 }
 
 /// Whether a parameter is the known one, or one of a family such as `options[]`.
@@ -85,7 +154,7 @@ fn is(name: &str, known: &str) -> bool {
 
 /// Refuses what cannot be used, such as the path of a file that is missing or does not
 /// hold what it should.
-pub fn check(env: &mut Env, name: &str, value: &str, kind: Parameter) {
+fn check(env: &mut Env, name: &str, value: &str, kind: Parameter) {
     let (what, is_in): (_, fn(&[u8]) -> bool) = match kind {
         Parameter::Authorities | Parameter::Certificate => ("certificates", are_certificates),
         Parameter::Key => ("private key", is_key),
@@ -96,13 +165,6 @@ pub fn check(env: &mut Env, name: &str, value: &str, kind: Parameter) {
     // An error of the parser would show a line of it.
     if content.is_some_and(|content| !is_in(&content)) {
         env.refuse(format_args!("{name}: `{value}` has no {what} in it, as PEM"));
-    }
-}
-
-/// Refuses what is no number of things that there may be.
-pub fn check_count(env: &mut Env, name: &str, value: &str) {
-    if value.parse::<usize>().is_err() {
-        env.refuse(format_args!("{name}: it is not a whole number"));
     }
 }
 
@@ -121,8 +183,8 @@ pub fn host(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Where that is, as a URL has it.
-pub fn place(host: &str, port: u16) -> String {
+/// Where a server is, as a URL has it.
+pub fn authority(host: &str, port: u16) -> String {
     match host.contains(':') {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),

@@ -98,10 +98,27 @@ async fn a_url_that_can_lead_nowhere_is_refused_before_it_is_tried() {
         "://user:hunter2@one,two/name",
         "://user:hunter2@host..example/name",
         "://user:hunter2@host/name?statement-cache-capacity=many",
+        "://user:hunter2@host/name?statement-cache-capacity=1000001",
     ] {
         let end = end(&database, &url(rest)).await;
         assert!(end.errors.contains("\n  DATABASE_URL: "), "{rest}: {}", end.errors);
         assert_eq!(end.log, [""; 0], "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_url_sets_twice_is_refused() {
+    let database = TestDatabase::create().await;
+    for (parameters, second) in [
+        ("sslmode=disabled&sslmode=disabled", "sslmode"),
+        ("sslmode=disabled&ssl-mode=required", "ssl-mode"),
+        ("ssl-ca=/no/such&ssl-ca=/no/such", "ssl-ca"),
+        ("statement-cache-capacity=1&statement-cache-capacity=2", "statement-cache-capacity"),
+    ] {
+        let end = end(&database, &url(&format!("://host/name?{parameters}"))).await;
+        let told = format!("\n  DATABASE_URL: `{second}`: what it sets is set twice");
+        assert!(end.errors.contains(&told), "{parameters}: {}", end.errors);
+        assert_eq!(end.log, [""; 0]);
     }
 }
 
@@ -161,6 +178,22 @@ async fn files_that_hold_what_they_should_are_no_mistake() {
     let url = database.url_by_way_of(database.network.addr);
     let url = format!("{url}&{certificate_name}={}&{key_name}={}", certificate.path(), key.path(),);
     TestApp::on(database, &[("DATABASE_URL", &url)]).await.expect("the service starts");
+}
+
+#[tokio::test]
+async fn a_certificate_without_its_key_is_refused_and_a_key_without_its_certificate() {
+    let database = TestDatabase::create().await;
+    let pem = |what: &str| format!("-----BEGIN {what}-----\nAAAA\n-----END {what}-----\n");
+    let [_, certificate, key] = FILES;
+    for (name, content, missing) in
+        [(certificate, pem("CERTIFICATE"), "key"), (key, pem("PRIVATE KEY"), "certificate")]
+    {
+        let file = TestFile::new(content);
+        let end = end(&database, &url(&format!("://host/name?{name}={}", file.path()))).await;
+        let told = format!("\n  DATABASE_URL: `{name}`: there is no {missing} for it\n");
+        assert!(end.errors.contains(&told), "{}", end.errors);
+        assert_eq!(end.log, [""; 0]);
+    }
 }
 
 #[tokio::test]

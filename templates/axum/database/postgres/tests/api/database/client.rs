@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::TestDatabase;
 use crate::app::TestApp;
+use crate::file::TestFile;
 use crate::process::Process;
 
 #[tokio::test]
@@ -46,6 +47,42 @@ async fn a_variable_of_the_client_that_cannot_be_used_is_a_mistake_like_any_othe
         assert!(end.errors.contains(&format!("\n  {name}: ")), "{name} in {}", end.errors);
     }
     assert!(!end.errors.contains("hunter2"), "{}", end.errors);
+}
+
+#[tokio::test]
+async fn a_variable_with_a_certificate_needs_its_key() {
+    let database = TestDatabase::create().await;
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let file = TestFile::new(pem);
+    for variables in [vec![("PGSSLCERT", file.path())], vec![("PGSSLCERT", pem)]] {
+        let end = Process::start("serve", &database, &variables).end().await;
+        assert_eq!(end.code, Some(1));
+        let told = end.errors.contains("\n  PGSSLCERT: there is no key for it\n");
+        assert!(told && !end.errors.contains("AAAA"), "{}", end.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_host_and_its_address_are_not_told_together() {
+    let database = TestDatabase::create().await;
+    let url = "postgres://host/name?host=one&hostaddr=127.0.0.1";
+    let end = Process::start("serve", &database, &[("DATABASE_URL", url)]).end().await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.errors.contains("\n  DATABASE_URL: `hostaddr`: what it sets"), "{}", end.errors);
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_the_directory_of_a_socket_is_refused() {
+    let database = TestDatabase::create().await;
+    let file = TestFile::new("");
+    for url in [
+        format!("postgres:///name?host={}", file.path()),
+        format!("postgres://{}/name", file.path().replace('/', "%2F")),
+    ] {
+        let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+        assert_eq!(end.code, Some(1));
+        assert!(end.errors.contains("\n  DATABASE_URL: where the dir"), "{url}: {}", end.errors);
+    }
 }
 
 #[tokio::test]
