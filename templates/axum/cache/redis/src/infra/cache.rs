@@ -248,7 +248,8 @@ impl<K: Clone + Eq + Hash, V: Cached<Key = K>, E: Clone> Cache<K, V, E> {
         };
         // A request waits for a cache that fails once, not twice.
         if lookup == Lookup::Miss {
-            self.store(context, entry, value.as_ref(), seat).await;
+            // On the heap: few look-ups miss, and this would be moved with each.
+            Box::pin(self.store(context, entry, value.as_ref(), seat)).await;
         }
         (lookup, Ok(value.map(Arc::new)))
     }
