@@ -167,17 +167,16 @@ fn shown(value: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use axum::body::Body;
     use axum::extract::Request;
     use futures_util::FutureExt;
     use serde_json::{Value, json};
+    use tracing::dispatcher;
 
-    use crate::config::Config;
     use crate::telemetry::Route;
     use crate::telemetry::log::Log;
-    use crate::telemetry::logged::Logged;
+    use crate::telemetry::logged::{Logged, written};
+    use crate::telemetry::trace::REQUEST_SPAN;
 
     fn text(log: impl FnOnce()) -> String {
         let logged = Logged::start();
@@ -239,6 +238,13 @@ mod tests {
         assert!(line["target"].is_string() && line["timestamp"].is_string(), "{line}");
     }
 
+    /// What `work` returns inside of a request, with a method that nobody knows.
+    fn in_request<T>(log: &Log, work: impl FnOnce() -> T) -> T {
+        let request = Request::builder().method("BREW").body(Body::empty()).expect("right");
+        let span = log.request_span("named", &request, &Route::new(None));
+        span.around(async { work() }).now_or_never().expect("it waits for nothing")
+    }
+
     #[test]
     fn a_line_has_what_was_recorded_of_its_spans_later() {
         let line = line(|| {
@@ -252,15 +258,38 @@ mod tests {
 
     #[test]
     fn a_method_that_nobody_knows_is_in_no_line() {
-        let config = Config::read(&|_: &str| None::<&str>).map_err(|error| error.to_string());
-        let (log, _flush) = Log::new(&config.expect("the defaults are right").log, io::sink());
-        let line = line(|| {
-            let request = Request::builder().method("BREW").body(Body::empty()).expect("right");
-            let span = log.request_span("named", &request, &Route::new(None));
-            let work = span.around(async { tracing::warn!("it fails") });
-            work.now_or_never().expect("it waits for nothing");
-        });
+        let text = written(&[], |log| in_request(log, || tracing::warn!("it fails")));
+        let line: Value = serde_json::from_str(&text).expect("one line of JSON");
         assert_eq!((&line["request_id"], &line["method"]), (&json!("named"), &json!("_OTHER")));
+    }
+
+    #[test]
+    fn a_line_names_its_request_and_its_spans_whichever_lines_are_wanted() {
+        let only_here = concat!("off,", module_path!(), "=error");
+        for filter in ["trace", "info,request=off", "warn", "error", only_here] {
+            let text = written(&[("RUST_LOG", filter)], |log| {
+                in_request(log, || {
+                    let work = tracing::info_span!("work", size = 7);
+                    work.in_scope(|| tracing::error!("it fails"));
+                });
+            });
+            let line: Value = serde_json::from_str(&text).expect(filter);
+            assert_eq!(line["request_id"], "named", "{filter}");
+            assert_eq!(line["spans"], json!([{ "name": "work", "size": 7 }]), "{filter}");
+        }
+    }
+
+    #[test]
+    fn no_span_is_made_where_no_line_names_it() {
+        for (filter, is_made) in [("off", false), ("off,request=info", false), ("error", true)] {
+            written(&[("RUST_LOG", filter)], |_| {
+                let span = tracing::info_span!(REQUEST_SPAN);
+                let span = span.metadata().expect("it has a name");
+                // What this log alone says: in a process of tests it is not the only one.
+                let interest = dispatcher::get_default(|log| log.register_callsite(span));
+                assert_eq!(!interest.is_never(), is_made, "{filter}");
+            });
+        }
     }
 
     #[test]

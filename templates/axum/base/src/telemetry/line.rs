@@ -11,7 +11,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
+use tracing_subscriber::layer::Filter;
 
 use super::{REQUEST_TARGET, Route};
 use crate::context::{Context, Waits};
@@ -111,6 +112,22 @@ pub fn request_level(filter: &Targets) -> LevelFilter {
     let levels = [Level::INFO, Level::WARN, Level::ERROR];
     let finest = levels.into_iter().find(|level| filter.would_enable(REQUEST_TARGET, level));
     finest.map_or(LevelFilter::OFF, LevelFilter::from_level)
+}
+
+/// Lets through the lines that `filter` does, and the spans that they name, whichever
+/// lines that are: a warning names its request where nothing but warnings is wanted, too.
+pub fn line_filter<S>(filter: &Targets) -> impl Filter<S> + use<S> {
+    let finest = if names_spans(filter) { LevelFilter::INFO } else { LevelFilter::OFF };
+    let spans = filter_fn(move |metadata| metadata.is_span() && *metadata.level() <= finest);
+    filter.clone().or(spans.with_max_level_hint(finest))
+}
+
+/// Whether `filter` lets through more than the lines of requests, which are logged inside
+/// of no span.
+fn names_spans(filter: &Targets) -> bool {
+    let modules = filter.iter().filter(|(target, _)| *target != REQUEST_TARGET);
+    let mut levels = modules.map(|(_, level)| level).chain(filter.default_level());
+    levels.any(|level| level != LevelFilter::OFF)
 }
 
 /// Everything that the line of one request says.

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use axum::extract::Request;
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing::{Dispatch, Level};
+use tracing_subscriber::Layer;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
@@ -17,7 +18,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::buffer::Buffer;
 use super::event::{JsonEvent, JsonFields, pretty_field};
 use super::line::{
-    Format, RequestLine, json_field, json_head, pretty_head, read_filter, request_level,
+    Format, RequestLine, json_field, json_head, line_filter, pretty_head, read_filter,
+    request_level,
 };
 use super::trace::{REQUEST_SPAN, RequestSpan};
 use super::{Route, method_name};
@@ -60,15 +62,22 @@ impl Log {
 
     /// Sends what the process traces to this log, too. Once a process.
     pub fn install(&self, settings: &Settings) {
+        self.subscriber(settings).init();
+    }
+
+    /// Makes lines of what is traced.
+    pub fn subscriber(&self, settings: &Settings) -> Dispatch {
+        let wanted = line_filter(&settings.filter);
         let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
-        let registry = tracing_subscriber::registry().with(settings.filter.clone());
         match self.format {
             Format::Json => {
-                registry.with(lines.fmt_fields(JsonFields).event_format(JsonEvent)).init();
+                let lines = lines.fmt_fields(JsonFields).event_format(JsonEvent);
+                tracing_subscriber::registry().with(lines.with_filter(wanted)).into()
             }
             Format::Pretty => {
                 let lines = lines.fmt_fields(debug_fn(pretty_field).delimited(" "));
-                registry.with(lines.with_ansi(io::stdout().is_terminal())).init();
+                let lines = lines.with_ansi(io::stdout().is_terminal());
+                tracing_subscriber::registry().with(lines.with_filter(wanted)).into()
             }
         }
     }

@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::iter;
 
 use axum::extract::Request;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
@@ -15,8 +16,8 @@ use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing::{Dispatch, Level};
 use tracing_subscriber::Layer;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{FilterExt, Targets};
@@ -31,7 +32,7 @@ use super::exporter::Signal;
 use super::exporter::collector::Record;
 use super::exporter::queue::Queue;
 use super::exporter::settings::{LOGS, TRACES};
-use super::line::{Format, RequestLine, json_field, read_filter, request_level};
+use super::line::{Format, RequestLine, json_field, line_filter, read_filter, request_level};
 use super::trace::{Propagators, RequestSpan, Tracing, read_sampler};
 use super::{REQUEST_TARGET, Route};
 use crate::context::Waits;
@@ -121,30 +122,35 @@ impl Log {
 
     /// Sends what the process traces to this log, too. Once a process.
     pub fn install(&self, settings: &Settings) {
-        let lines = || settings.filter.clone();
-        let senders = SENDERS.map(|sender| (sender, LevelFilter::OFF));
-        let records = self.records.as_ref().map(|records| {
-            let others = Targets::new().with_default(LevelFilter::TRACE).with_targets(senders);
-            OpenTelemetryTracingBridge::new(&records.provider).with_filter(others.and(lines()))
-        });
-        // Which lines are wanted says nothing of spans.
-        let spans = self.spans.as_ref().map(|spans| {
-            let others = Targets::new().with_default(LevelFilter::INFO).with_targets(senders);
-            spans.tracing.below_requests().with_filter(others)
-        });
-        let registry = tracing_subscriber::registry().with(records).with(spans);
-        let layer = tracing_subscriber::fmt::layer().with_writer(self.clone());
-        match self.format {
+        self.subscriber(settings).init();
+    }
+
+    /// Makes lines, records and spans of what is traced. Which lines are wanted says
+    /// nothing of spans.
+    pub fn subscriber(&self, settings: &Settings) -> Dispatch {
+        let wanted = line_filter(&settings.filter);
+        let lines = tracing_subscriber::fmt::layer().with_writer(self.clone());
+        let lines = match self.format {
             Format::Json => {
-                let layer = layer.fmt_fields(JsonFields).event_format(JsonEvent);
-                registry.with(layer.with_filter(lines())).init();
+                let lines = lines.fmt_fields(JsonFields).event_format(JsonEvent);
+                lines.with_filter(wanted).boxed()
             }
             Format::Pretty => {
-                let layer = layer.fmt_fields(debug_fn(pretty_field).delimited(" "));
-                let layer = layer.with_ansi(io::stdout().is_terminal());
-                registry.with(layer.with_filter(lines())).init();
+                let lines = lines.fmt_fields(debug_fn(pretty_field).delimited(" "));
+                lines.with_ansi(io::stdout().is_terminal()).with_filter(wanted).boxed()
             }
-        }
+        };
+        let records = self.records.as_ref().map(|records| {
+            let others = all_but_senders(LevelFilter::TRACE).and(settings.filter.clone());
+            OpenTelemetryTracingBridge::new(&records.provider).with_filter(others).boxed()
+        });
+        let spans = self.spans.as_ref().map(|spans| {
+            let others = all_but_senders(LevelFilter::INFO);
+            spans.tracing.below_requests(others).boxed()
+        });
+        // No layer that is none: it would want whatever no other one wants.
+        let layers: Vec<_> = iter::once(lines).chain(records).chain(spans).collect();
+        tracing_subscriber::registry().with(layers).into()
     }
 
     /// Opens the span of a request, a child of the one that the client names.
@@ -198,6 +204,12 @@ impl Log {
     pub fn records(&self) -> Option<(Queue<Record>, Signal)> {
         self.records.as_ref().map(|records| (records.queue.clone(), records.signal.clone()))
     }
+}
+
+/// Lets through what is traced down to `level`, but for what sending itself traces.
+fn all_but_senders(level: LevelFilter) -> Targets {
+    let senders = SENDERS.map(|sender| (sender, LevelFilter::OFF));
+    Targets::new().with_default(level).with_targets(senders)
 }
 
 impl Records {
@@ -274,5 +286,49 @@ impl MakeWriter<'_> for Log {
 
     fn make_writer(&self) -> Log {
         self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use futures_util::FutureExt;
+    use tracing::dispatcher;
+
+    use super::super::logged::written;
+    use super::super::trace::REQUEST_SPAN;
+    use super::*;
+
+    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
+
+    #[test]
+    fn which_lines_are_wanted_does_not_decide_which_spans_there_are() {
+        #[tracing::instrument]
+        async fn work() {}
+
+        for filter in ["trace", "info", "info,request=off", "warn", "off"] {
+            let mut names = Vec::new();
+            written(&[("RUST_LOG", filter), ENDPOINT], |log| {
+                let request = Request::get("/").body(Body::empty()).expect("right");
+                let span = log.request_span("named", &request, &Route::new(None));
+                span.around(work()).now_or_never().expect("it waits for nothing");
+                drop(span);
+                let (queue, _) = log.spans().expect("they are sent");
+                names.extend(queue.take().0.into_iter().map(|span| span.name));
+            });
+            assert_eq!(names, ["work", "request"], "{filter}");
+        }
+    }
+
+    #[test]
+    fn the_span_of_a_request_is_not_made_where_no_line_names_it() {
+        for (filter, is_made) in [("off", false), ("off,request=info", false), ("error", true)] {
+            written(&[("RUST_LOG", filter), ENDPOINT], |_| {
+                let span = tracing::info_span!(REQUEST_SPAN);
+                let span = span.metadata().expect("it has a name");
+                let interest = dispatcher::get_default(|log| log.register_callsite(span));
+                assert_eq!(!interest.is_never(), is_made, "{filter}");
+            });
+        }
     }
 }

@@ -19,9 +19,10 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{Sampler, SdkTracer};
+use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Span, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::line::RequestLine;
@@ -206,9 +207,9 @@ impl Traced {
 }
 
 impl Tracing {
-    /// Makes spans of those of the crate `tracing` that the code opens, below the one
-    /// of the request that they are opened in.
-    pub fn below_requests<S>(&self) -> impl Layer<S> + use<S>
+    /// Makes spans of those of the crate `tracing` that the code opens, as far as `modules`
+    /// lets them through, below the one of the request that they are opened in.
+    pub fn below_requests<S>(&self, modules: Targets) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -217,7 +218,8 @@ impl Tracing {
         let layer = tracing_opentelemetry::layer().with_tracer(self.tracer.clone());
         // Where it is in the code, on which thread, and how much it waited, with each span.
         let layer = layer.with_location(false).with_threads(false).with_tracked_inactivity(false);
-        layer.with_filter(spans)
+        // One filter: of two, the first one would have spans made that the second one drops.
+        layer.with_filter(modules.and(spans.with_max_level_hint(LevelFilter::TRACE)))
     }
 }
 
@@ -327,6 +329,7 @@ mod tests {
 
     use super::super::exporter::queue::Queue;
     use super::super::log::Traces;
+    use super::super::logged::listen;
     use super::*;
     use crate::config::Config;
 
@@ -396,8 +399,9 @@ mod tests {
         async fn work(size: u8) {}
 
         let (tracing, queue) = queued();
-        let log = tracing_subscriber::registry().with(tracing.below_requests());
-        let _log = tracing::subscriber::set_default(log);
+        let all = Targets::new().with_default(LevelFilter::TRACE);
+        let log = tracing_subscriber::registry().with(tracing.below_requests(all));
+        let _listening = listen(&log.into());
 
         let request = Request::get("/").body(Body::empty()).expect("right");
         let span = RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None));
