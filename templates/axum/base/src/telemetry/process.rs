@@ -7,8 +7,10 @@ use std::time::Duration;
 pub struct ProcessStatus {
     /// In bytes.
     pub resident_memory: u64,
-    /// Of all threads, since the start.
-    pub cpu: Duration,
+    /// How long all threads have run since the start, but for the kernel's part.
+    pub cpu_user: Duration,
+    /// The kernel's part of it.
+    pub cpu_system: Duration,
     pub open_descriptors: usize,
 }
 
@@ -23,11 +25,9 @@ impl ProcessStatus {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         // One of them is open for the reading itself.
         let open_descriptors = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
-        Some(ProcessStatus {
-            resident_memory: resident_memory(&status)?,
-            cpu: cpu(&stat)?,
-            open_descriptors,
-        })
+        let resident_memory = resident_memory(&status)?;
+        let [cpu_user, cpu_system] = cpu(&stat)?;
+        Some(ProcessStatus { resident_memory, cpu_user, cpu_system, open_descriptors })
     }
 }
 
@@ -40,12 +40,11 @@ fn resident_memory(status: &str) -> Option<u64> {
 
 /// The times in user and in kernel mode are fields 14 and 15; the second, the name of
 /// the program, may have spaces and brackets in it.
-fn cpu(stat: &str) -> Option<Duration> {
+fn cpu(stat: &str) -> Option<[Duration; 2]> {
     let (_, after_name) = stat.rsplit_once(')')?;
-    let mut times = after_name.split_ascii_whitespace().skip(11);
-    let user: u64 = times.next()?.parse().ok()?;
-    let kernel: u64 = times.next()?.parse().ok()?;
-    Some(Duration::from_millis((user + kernel) * 1_000 / TICKS))
+    let mut ticks = after_name.split_ascii_whitespace().skip(11).map(str::parse::<u64>);
+    let mut time = || Some(Duration::from_millis(ticks.next()?.ok()? * 1_000 / TICKS));
+    Some([time()?, time()?])
 }
 
 #[cfg(test)]
@@ -55,7 +54,7 @@ mod tests {
     #[test]
     fn times_are_read_past_any_name_of_the_program() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 150 25 0 0 20 0 3 0 1 2 3";
-        assert_eq!(cpu(stat), Some(Duration::from_millis(1_750)));
+        assert_eq!(cpu(stat), Some([1_500, 250].map(Duration::from_millis)));
     }
 
     #[test]

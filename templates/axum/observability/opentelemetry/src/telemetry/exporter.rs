@@ -133,7 +133,7 @@ impl PeriodicReader {
     async fn run(&mut self, stop: &CancellationToken) {
         loop {
             let is_last = pause(self.interval, stop).await;
-            match self.metrics.collect(&self.gauges.read()) {
+            match self.metrics.collect(self.gauges.read()) {
                 Ok(collected) => {
                     // By the next interval they are old.
                     let limit = self.interval.min(PATIENCE);
