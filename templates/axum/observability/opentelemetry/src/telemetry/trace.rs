@@ -7,6 +7,7 @@
 //! `tracing`: so they need no global tracer, `RUST_LOG` does not decide which there
 //! are, and a request that is not sampled costs next to nothing.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::Request;
@@ -52,8 +53,8 @@ pub struct Tracing {
     pub propagators: Propagators,
 }
 
-/// `OTEL_PROPAGATORS`: what is taken from whoever calls, and handed on to whoever
-/// is called.
+/// `OTEL_PROPAGATORS`: what is taken from the client, and handed on to services that are
+/// called.
 #[derive(Clone, Copy, Debug)]
 pub struct Propagators {
     trace_context: bool,
@@ -244,7 +245,7 @@ impl Propagators {
     }
 
     fn extract(self, headers: &HeaderMap) -> Context {
-        let (mut context, headers) = (Context::new(), Headers(headers));
+        let (mut context, headers) = (Context::new(), Headers::new(headers));
         if self.trace_context {
             context = TraceContextPropagator::new().extract_with_context(&context, &headers);
         }
@@ -265,15 +266,31 @@ impl Propagators {
     }
 }
 
-struct Headers<'a>(&'a HeaderMap);
+/// What the client sends for propagators, by its name. Headers of one name are one list
+/// (RFC 9110, 5.3): a state or baggage may come in several, and two parents are none that
+/// can be read, so that the trace begins anew, as the W3C has it.
+struct Headers<'a>([(&'static str, Option<Cow<'a, str>>); 3]);
+
+impl<'a> Headers<'a> {
+    fn new(headers: &'a HeaderMap) -> Headers<'a> {
+        Headers(["traceparent", "tracestate", "baggage"].map(|name| (name, list(headers, name))))
+    }
+}
+
+fn list<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
+    let mut values = headers.get_all(name).iter().map(HeaderValue::to_str);
+    let first = values.next()?.ok()?;
+    let join = |list, value| Some(Cow::from(format!("{list},{}", Result::ok(value)?)));
+    values.try_fold(Cow::from(first), join)
+}
 
 impl Extractor for Headers<'_> {
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.to_str().ok()
+        self.0.iter().find(|(known, _)| *known == name)?.1.as_deref()
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
+        self.0.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| *name).collect()
     }
 }
 
@@ -359,20 +376,33 @@ mod tests {
         traces(list).propagators
     }
 
-    fn span(traceparent: &str, propagators: Propagators) -> RequestSpan {
+    /// The span of a request with these headers.
+    fn span_of(headers: &[(&str, &str)], propagators: Propagators) -> RequestSpan {
         let tracer = SdkTracerProvider::builder().build().tracer("test");
-        let request = Request::get("/").header("traceparent", traceparent);
-        let request = request.header("tracestate", "vendor=1").header("baggage", "tenant=a");
+        let request = headers
+            .iter()
+            .fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
         let request = request.body(Body::empty()).expect("right");
         let tracing = Tracing { tracer, propagators };
         RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None))
     }
 
-    #[test]
-    fn whoever_is_called_learns_of_the_span() {
-        let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), propagators(""));
+    fn span(traceparent: &str, propagators: Propagators) -> RequestSpan {
+        let others = [("tracestate", "vendor=1"), ("baggage", "tenant=a")];
+        span_of(&[("traceparent", traceparent), others[0], others[1]], propagators)
+    }
+
+    /// What a service is told that the span calls.
+    fn handed_on(span: &RequestSpan) -> HeaderMap {
         let mut headers = HeaderMap::new();
         span.propagate(&mut headers);
+        headers
+    }
+
+    #[test]
+    fn a_service_that_is_called_learns_of_the_span() {
+        let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), propagators(""));
+        let headers = handed_on(&span);
         let ids = span.ids().expect("it is traced");
         assert_eq!(ids.trace_id().to_string(), TRACE);
         assert_eq!(headers["traceparent"], format!("00-{TRACE}-{}-01", ids.span_id()));
@@ -384,8 +414,7 @@ mod tests {
     fn what_is_handed_on_can_be_chosen() {
         let handed_on = |list: &str| {
             let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), propagators(list));
-            let mut headers = HeaderMap::new();
-            span.propagate(&mut headers);
+            let headers = handed_on(&span);
             ["traceparent", "baggage"].map(|name| headers.contains_key(name))
         };
         assert_eq!(handed_on("tracecontext,baggage"), [true, true]);
@@ -441,6 +470,40 @@ mod tests {
             let ids = span(traceparent, propagators("")).ids().expect("it is traced");
             assert!(ids.is_valid() && ids.trace_id().to_string() != TRACE, "{traceparent}");
         }
+    }
+
+    #[test]
+    fn a_trace_with_two_parents_is_not_continued() {
+        let parent = |id: &str| format!("00-{TRACE}-{id}-01");
+        let (one, other) = (parent("b7ad6b7169203331"), parent("b7ad6b7169203332"));
+        for two in [[&*one, &other], [&other, &one], [&one, &one], [&one, ""]] {
+            let [one, other] = two.map(|parent| ("traceparent", parent));
+            let headers = [one, other, ("tracestate", "vendor=1")];
+            let span = span_of(&headers, propagators(""));
+            let ids = span.ids().expect("it is traced");
+            assert!(ids.is_valid() && ids.trace_id().to_string() != TRACE, "{two:?}");
+            assert!(!handed_on(&span).contains_key("tracestate"), "{two:?}");
+        }
+    }
+
+    #[test]
+    fn the_state_of_a_trace_and_baggage_may_come_in_several_headers() {
+        let span = span_of(
+            &[
+                ("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-01")),
+                ("tracestate", "vendor=1"),
+                ("tracestate", "other=2,third=3"),
+                ("baggage", "tenant=a"),
+                ("baggage", "user=b"),
+            ],
+            propagators("tracecontext,baggage"),
+        );
+        let headers = handed_on(&span);
+        assert_eq!(headers["tracestate"], "vendor=1,other=2,third=3");
+        let baggage = headers["baggage"].to_str().expect("text");
+        let mut baggage: Vec<_> = baggage.split(',').collect();
+        baggage.sort_unstable();
+        assert_eq!(baggage, ["tenant=a", "user=b"]);
     }
 
     #[test]
