@@ -15,7 +15,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Level};
 use tracing_subscriber::Layer;
@@ -55,6 +55,8 @@ pub struct Settings {
     pub logs: Option<Signal>,
     /// Which spans to send, and where; without, none are made.
     pub traces: Option<Traces>,
+    /// `OTEL_PROPAGATORS`: what services tell each other, also where no spans are made.
+    pub propagators: Propagators,
 }
 
 /// How to trace.
@@ -63,8 +65,6 @@ pub struct Traces {
     pub signal: Signal,
     /// `OTEL_TRACES_SAMPLER`: which traces are sent.
     pub sampler: Sampler,
-    /// `OTEL_PROPAGATORS`: what services tell each other.
-    pub propagators: Propagators,
 }
 
 impl Settings {
@@ -74,11 +74,9 @@ impl Settings {
             format: Format::read(env),
             filter: read_filter(env),
             logs: Signal::read(env, &LOGS),
-            traces: Signal::read(env, &TRACES).map(|signal| Traces {
-                signal,
-                sampler: read_sampler(env),
-                propagators: Propagators::read(env),
-            }),
+            traces: Signal::read(env, &TRACES)
+                .map(|signal| Traces { signal, sampler: read_sampler(env) }),
+            propagators: Propagators::read(env),
         }
     }
 }
@@ -91,6 +89,7 @@ pub struct Log {
     /// The finest level of request lines that are written.
     requests: LevelFilter,
     records: Option<Records>,
+    tracing: Tracing,
     spans: Option<Spans>,
 }
 
@@ -104,7 +103,6 @@ struct Records {
 
 #[derive(Clone)]
 struct Spans {
-    tracing: Tracing,
     queue: Queue<Span>,
     signal: Signal,
 }
@@ -115,9 +113,10 @@ impl Log {
     pub fn new(settings: &Settings, out: impl Write + Send + 'static) -> (Log, Flush) {
         let (buffer, flush) = Buffer::new(out, settings.format);
         let records = settings.logs.clone().map(Records::new);
-        let spans = settings.traces.clone().map(Spans::new);
+        let (tracer, spans) = settings.traces.clone().map(Spans::new).unzip();
+        let tracing = Tracing { tracer, propagators: settings.propagators };
         let requests = request_level(&settings.filter);
-        (Log { buffer, format: settings.format, requests, records, spans }, flush)
+        (Log { buffer, format: settings.format, requests, records, tracing, spans }, flush)
     }
 
     /// Sends what the process traces to this log, too. Once a process.
@@ -144,10 +143,8 @@ impl Log {
             let others = all_but_senders(LevelFilter::TRACE).and(settings.filter.clone());
             OpenTelemetryTracingBridge::new(&records.provider).with_filter(others).boxed()
         });
-        let spans = self.spans.as_ref().map(|spans| {
-            let others = all_but_senders(LevelFilter::INFO);
-            spans.tracing.below_requests(others).boxed()
-        });
+        let spans = self.tracing.below_requests(all_but_senders(LevelFilter::INFO));
+        let spans = spans.map(Layer::boxed);
         // No layer that is none: it would want whatever no other one wants.
         let layers: Vec<_> = iter::once(lines).chain(records).chain(spans).collect();
         tracing_subscriber::registry().with(layers).into()
@@ -155,8 +152,7 @@ impl Log {
 
     /// Opens the span of a request, a child of the one that the client names.
     pub fn request_span(&self, id: &str, request: &Request, route: &Route) -> RequestSpan {
-        let tracing = self.spans.as_ref().map(|spans| &spans.tracing);
-        RequestSpan::begin(tracing, id, request, route)
+        RequestSpan::begin(&self.tracing, id, request, route)
     }
 
     /// Ends the span of a request and writes its line.
@@ -222,11 +218,12 @@ impl Records {
 }
 
 impl Spans {
-    fn new(Traces { signal, sampler, propagators }: Traces) -> Spans {
+    /// What makes them, and where they wait.
+    fn new(Traces { signal, sampler }: Traces) -> (SdkTracer, Spans) {
         let queue = Queue::new(&signal);
         let provider = SdkTracerProvider::builder().with_span_processor(queue.clone());
         let tracer = provider.with_sampler(sampler).build().tracer(env!("CARGO_PKG_NAME"));
-        Spans { tracing: Tracing { tracer, propagators }, queue, signal }
+        (tracer, Spans { queue, signal })
     }
 }
 

@@ -49,7 +49,9 @@ struct Traced {
 /// What makes spans, and what tells services of each other's.
 #[derive(Clone, Debug)]
 pub struct Tracing {
-    pub tracer: SdkTracer,
+    /// None where no spans are sent. The context of the client is handed on all the same,
+    /// so that the trace does not end here.
+    pub tracer: Option<SdkTracer>,
     pub propagators: Propagators,
 }
 
@@ -64,26 +66,21 @@ pub struct Propagators {
 impl RequestSpan {
     /// The span of a request that has just come in. What else there is to say of the
     /// request is said at its end.
-    pub fn begin(
-        tracing: Option<&Tracing>,
-        id: &str,
-        request: &Request,
-        route: &Route,
-    ) -> RequestSpan {
-        let traced = tracing.map(|tracing| {
-            let parent = tracing.propagators.extract(request.headers());
+    pub fn begin(tracing: &Tracing, id: &str, request: &Request, route: &Route) -> RequestSpan {
+        let mut context = tracing.propagators.extract(request.headers());
+        if let Some(tracer) = &tracing.tracer {
             let span = SpanBuilder::from_name("request").with_kind(SpanKind::Server);
             let span = span.with_attributes(method_original(request.method()));
-            let span = tracing.tracer.build_with_context(span, &parent);
-            Traced { context: parent.with_span(span), tracing: tracing.clone() }
-        });
+            context = context.with_span(tracer.build_with_context(span, &context));
+        }
+        let traced = Traced { context, tracing: tracing.clone() };
         let (method, route) = (method_name(request.method()), route.as_str());
-        let ids = traced.as_ref().map(Traced::ids);
+        let ids = traced.ids();
         let trace_id = ids.as_ref().map(|ids| tracing::field::display(ids.trace_id()));
         let span_id = ids.as_ref().map(|ids| tracing::field::display(ids.span_id()));
         let lines =
             tracing::info_span!(REQUEST_SPAN, request_id = id, method, route, trace_id, span_id);
-        RequestSpan { lines, traced }
+        RequestSpan { lines, traced: Some(traced) }
     }
 
     /// For work that no request asked for; nobody looks for its trace.
@@ -103,8 +100,9 @@ impl RequestSpan {
         let Operation { system, name, collection } = call;
         tracing::debug!(parent: &self.lines, system, name, collection, error_type, ?time, "called");
         let Some(traced) = &self.traced else { return };
+        let Some(tracer) = &traced.tracing.tracer else { return };
         // Not whether it is recorded still: a write outlives a client that has gone.
-        if !traced.ids().is_sampled() {
+        if !traced.context.span().span_context().is_sampled() {
             return;
         }
         let mut attributes =
@@ -125,7 +123,7 @@ impl RequestSpan {
             attributes: Some(attributes),
             ..SpanBuilder::default()
         };
-        let mut span = traced.tracing.tracer.build_with_context(span, &traced.innermost());
+        let mut span = tracer.build_with_context(span, &traced.innermost());
         if let Some(error_type) = error_type {
             span.set_status(Status::error(error_type));
         }
@@ -172,9 +170,10 @@ impl RequestSpan {
         span.end();
     }
 
-    /// The names of the trace and of the span, if there are any.
+    /// The names of the trace and of the span, if there are any: those of the client's
+    /// where no spans are made here.
     pub fn ids(&self) -> Option<SpanContext> {
-        self.traced.as_ref().map(Traced::ids)
+        self.traced.as_ref().and_then(Traced::ids)
     }
 
     /// Names the span to a service that is called, so that its own part of the
@@ -195,32 +194,33 @@ fn method_original(method: &Method) -> Option<KeyValue> {
 }
 
 impl Traced {
-    fn ids(&self) -> SpanContext {
-        self.context.span().span_context().clone()
+    fn ids(&self) -> Option<SpanContext> {
+        Some(self.context.span().span_context().clone()).filter(SpanContext::is_valid)
     }
 
     /// The span that the code is in: the request's, or one below it.
     fn innermost(&self) -> Context {
         let current = Context::current();
-        let trace = |context: &Context| context.span().span_context().trace_id();
-        if trace(&current) == trace(&self.context) { current } else { self.context.clone() }
+        let trace = current.span().span_context().trace_id();
+        let is_of_request = self.ids().is_some_and(|ids| ids.trace_id() == trace);
+        if is_of_request { current } else { self.context.clone() }
     }
 }
 
 impl Tracing {
     /// Makes spans of those of the crate `tracing` that the code opens, as far as `modules`
     /// lets them through, below the one of the request that they are opened in.
-    pub fn below_requests<S>(&self, modules: Targets) -> impl Layer<S> + use<S>
+    pub fn below_requests<S>(&self, modules: Targets) -> Option<impl Layer<S> + use<S>>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         // What is logged inside is a record of its own already.
         let spans = filter_fn(|metadata| metadata.is_span() && metadata.name() != REQUEST_SPAN);
-        let layer = tracing_opentelemetry::layer().with_tracer(self.tracer.clone());
+        let layer = tracing_opentelemetry::layer().with_tracer(self.tracer.clone()?);
         // Where it is in the code, on which thread, and how much it waited, with each span.
         let layer = layer.with_location(false).with_threads(false).with_tracked_inactivity(false);
         // One filter: of two, the first one would have spans made that the second one drops.
-        layer.with_filter(modules.and(spans.with_max_level_hint(LevelFilter::TRACE)))
+        Some(layer.with_filter(modules.and(spans.with_max_level_hint(LevelFilter::TRACE))))
     }
 }
 
@@ -345,51 +345,56 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::super::exporter::queue::Queue;
-    use super::super::log::Traces;
+    use super::super::log::Settings;
     use super::super::logged::listen;
     use super::*;
     use crate::config::Config;
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-    fn traces(propagators: &str) -> Traces {
+    fn settings(propagators: &str) -> Settings {
         let lookup = |variable: &str| match variable {
             "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://collector:4317".to_owned()),
             "OTEL_PROPAGATORS" => Some(propagators.to_owned()),
             _ => None,
         };
         let config = Config::read(&lookup).map_err(|error| error.to_string());
-        config.expect("the variables are right").log.traces.expect("sent")
+        config.expect("the variables are right").log
     }
 
     const CALL: Operation = Operation { system: "database", name: "SELECT", collection: "things" };
 
     /// What makes spans, and the queue that they get into.
     fn queued() -> (Tracing, Queue<proto::Span>) {
-        let Traces { signal, propagators, .. } = traces("");
-        let queue = Queue::new(&signal);
+        let Settings { traces, propagators, .. } = settings("");
+        let queue = Queue::new(&traces.expect("sent").signal);
         let tracer = SdkTracerProvider::builder().with_span_processor(queue.clone()).build();
-        (Tracing { tracer: tracer.tracer("test"), propagators }, queue)
+        (Tracing { tracer: Some(tracer.tracer("test")), propagators }, queue)
     }
 
-    fn propagators(list: &str) -> Propagators {
-        traces(list).propagators
+    /// What makes spans that are sent nowhere.
+    fn tracing(propagators: &str) -> Tracing {
+        let tracer = Some(SdkTracerProvider::builder().build().tracer("test"));
+        Tracing { tracer, ..no_spans(propagators) }
+    }
+
+    /// What makes none.
+    fn no_spans(propagators: &str) -> Tracing {
+        Tracing { tracer: None, propagators: settings(propagators).propagators }
     }
 
     /// The span of a request with these headers.
-    fn span_of(headers: &[(&str, &str)], propagators: Propagators) -> RequestSpan {
-        let tracer = SdkTracerProvider::builder().build().tracer("test");
+    fn span_of(headers: &[(&str, &str)], tracing: &Tracing) -> RequestSpan {
         let request = headers
             .iter()
             .fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
         let request = request.body(Body::empty()).expect("right");
-        let tracing = Tracing { tracer, propagators };
-        RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None))
+        RequestSpan::begin(tracing, "id", &request, &Route::new(None))
     }
 
-    fn span(traceparent: &str, propagators: Propagators) -> RequestSpan {
+    fn span(traceparent: &str, tracing: &Tracing) -> RequestSpan {
         let others = [("tracestate", "vendor=1"), ("baggage", "tenant=a")];
-        span_of(&[("traceparent", traceparent), others[0], others[1]], propagators)
+        span_of(&[("traceparent", traceparent), others[0], others[1]], tracing)
     }
 
     /// What a service is told that the span calls.
@@ -401,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_service_that_is_called_learns_of_the_span() {
-        let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), propagators(""));
+        let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), &tracing(""));
         let headers = handed_on(&span);
         let ids = span.ids().expect("it is traced");
         assert_eq!(ids.trace_id().to_string(), TRACE);
@@ -413,7 +418,7 @@ mod tests {
     #[test]
     fn what_is_handed_on_can_be_chosen() {
         let handed_on = |list: &str| {
-            let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), propagators(list));
+            let span = span(&format!("00-{TRACE}-b7ad6b7169203331-01"), &tracing(list));
             let headers = handed_on(&span);
             ["traceparent", "baggage"].map(|name| headers.contains_key(name))
         };
@@ -429,11 +434,12 @@ mod tests {
 
         let (tracing, queue) = queued();
         let all = Targets::new().with_default(LevelFilter::TRACE);
-        let log = tracing_subscriber::registry().with(tracing.below_requests(all));
+        let layer = tracing.below_requests(all).expect("spans are made");
+        let log = tracing_subscriber::registry().with(layer);
         let _listening = listen(&log.into());
 
         let request = Request::get("/").body(Body::empty()).expect("right");
-        let span = RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None));
+        let span = RequestSpan::begin(&tracing, "id", &request, &Route::new(None));
         span.around(async {
             work(7).await;
             span.called(CALL, None, Duration::ZERO);
@@ -456,7 +462,7 @@ mod tests {
     fn what_is_called_after_the_end_of_a_request_is_below_it_too() {
         let (tracing, queue) = queued();
         let request = Request::post("/").body(Body::empty()).expect("right");
-        let span = RequestSpan::begin(Some(&tracing), "id", &request, &Route::new(None));
+        let span = RequestSpan::begin(&tracing, "id", &request, &Route::new(None));
         span.traced.as_ref().expect("it is traced").context.span().end();
         span.called(CALL, None, Duration::ZERO);
         let (spans, _) = queue.take();
@@ -465,9 +471,29 @@ mod tests {
     }
 
     #[test]
+    fn where_no_spans_are_made_the_context_of_the_client_is_handed_on_as_it_came() {
+        let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
+        let span = span(&parent, &no_spans("tracecontext,baggage"));
+        span.called(CALL, None, Duration::ZERO);
+        let ids = span.ids().expect("the client has named them");
+        assert_eq!(ids.trace_id().to_string(), TRACE);
+        assert_eq!(ids.span_id().to_string(), "b7ad6b7169203331");
+        let headers = handed_on(&span);
+        assert_eq!(headers["traceparent"], parent);
+        assert_eq!(headers["tracestate"], "vendor=1");
+        assert_eq!(headers["baggage"], "tenant=a");
+
+        let span = span_of(&[("baggage", "tenant=a")], &no_spans("tracecontext,baggage"));
+        assert!(span.ids().is_none());
+        let headers = handed_on(&span);
+        assert_eq!((headers.len(), &headers["baggage"]), (1, &"tenant=a".parse().unwrap()));
+        assert!(handed_on(&span_of(&[], &no_spans(""))).is_empty());
+    }
+
+    #[test]
     fn a_trace_that_nobody_can_read_is_not_continued() {
         for traceparent in ["", "00", "00-0-0-01", &format!("00-{TRACE}-0000000000000000-01")] {
-            let ids = span(traceparent, propagators("")).ids().expect("it is traced");
+            let ids = span(traceparent, &tracing("")).ids().expect("it is traced");
             assert!(ids.is_valid() && ids.trace_id().to_string() != TRACE, "{traceparent}");
         }
     }
@@ -479,7 +505,7 @@ mod tests {
         for two in [[&*one, &other], [&other, &one], [&one, &one], [&one, ""]] {
             let [one, other] = two.map(|parent| ("traceparent", parent));
             let headers = [one, other, ("tracestate", "vendor=1")];
-            let span = span_of(&headers, propagators(""));
+            let span = span_of(&headers, &tracing(""));
             let ids = span.ids().expect("it is traced");
             assert!(ids.is_valid() && ids.trace_id().to_string() != TRACE, "{two:?}");
             assert!(!handed_on(&span).contains_key("tracestate"), "{two:?}");
@@ -496,7 +522,7 @@ mod tests {
                 ("baggage", "tenant=a"),
                 ("baggage", "user=b"),
             ],
-            propagators("tracecontext,baggage"),
+            &tracing("tracecontext,baggage"),
         );
         let headers = handed_on(&span);
         assert_eq!(headers["tracestate"], "vendor=1,other=2,third=3");

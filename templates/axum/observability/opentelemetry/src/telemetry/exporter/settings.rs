@@ -1,7 +1,8 @@
 //! The variables that the standard defines. Each is followed, or refused where the
 //! service cannot do what it says: nobody should have to find out that one has no
 //! effect. Those of a signal that is sent nowhere are not looked at, so that what is
-//! set for a whole cluster stops no service that does not send.
+//! set for a whole cluster stops no service that does not send. `OTEL_PROPAGATORS` is
+//! of no signal: it has an effect where nothing is sent, too.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -638,7 +639,6 @@ HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/a.pem", "the endpoint is http, not https"),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta", "is not `cumulative`"),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon", "whole number"),
-            ("OTEL_PROPAGATORS", "tracecontext,b3", "`b3` is not `tracecontext`, `baggage`"),
             ("OTEL_TRACES_SAMPLER", "jaeger_remote", "`jaeger_remote` is not `always_on`"),
             ("OTEL_SDK_DISABLED", "yes", "neither `true` nor `false`"),
             ("OTEL_METRICS_EXPORTER", "prometheus", "neither `otlp` nor `none`"),
@@ -659,6 +659,16 @@ HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
             assert!(error.contains(why), "{name}: {error}");
             assert_eq!(error.lines().count(), 2, "{error}");
             assert!(read(&[(name, value)]).is_ok(), "{name}, and nothing is sent");
+        }
+    }
+
+    #[test]
+    fn a_propagator_that_there_is_not_is_refused_also_where_nothing_is_sent() {
+        let b3 = ("OTEL_PROPAGATORS", "tracecontext,b3");
+        for others in [&[][..], &[ENDPOINT], &[ENDPOINT, ("OTEL_SDK_DISABLED", "true")]] {
+            let error = read(&[&[b3], others].concat()).err().expect("it is not known");
+            assert!(error.contains("`b3` is not `tracecontext`, `baggage`"), "{error}");
+            assert_eq!(error.lines().count(), 2, "{error}");
         }
     }
 
