@@ -3,24 +3,26 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread;
 
 use allocation_counter::measure;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
-use crate::app::TestApp;
+use crate::app::{self, TestApp};
+use crate::database::TestDatabase;
 use crate::{ITEMS, database, signals};
 
 /// Requests of one round.
 const REQUESTS: u32 = 50;
 
-/// Rounds, of which the cheapest counts: what goes on beside the requests now and then,
-/// such as sending metrics, is in some of them.
+/// Rounds, of which the cheapest counts: what goes on beside the requests now and then, such
+/// as a look at the database, is in some of them.
 const ROUNDS: usize = 6;
 
-/// The most allocations of a request that asks for next to nothing, without what signals
-/// add.
+/// The most allocations of a request that asks for next to nothing, without what counting
+/// adds.
 const REQUEST: u64 = 36;
 
 #[test]
@@ -33,14 +35,17 @@ fn a_read_of_the_database_allocates_no_more_than_it_is_known_to() {
     check(database::READ_ALLOCATIONS, |_| format!("{ITEMS}?limit=1"));
 }
 
-/// A service allocates at most so often for each GET of a path, on average, and for its
-/// signals. There is one item, and `path` gets its id.
+/// A service allocates at most so often for each GET of a path, on average, beside what it
+/// counts. There is one item, and `path` gets its id.
 #[track_caller]
 pub fn check(most: u64, path: impl Fn(&str) -> String) {
     // Of one thread, so that all that the service allocates is allocated in it.
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (app, id) = runtime.block_on(async {
-        let app = TestApp::start().await;
+        let database = Arc::new(TestDatabase::create().await);
+        let mut config = app::config(&database, &[]);
+        signals::silence(&mut config);
+        let app = TestApp::configured(database, &config).await.expect("the service starts");
         let item = app.create(ITEMS, "ada@example.org").await.json(201);
         (app, item["id"].as_str().expect("text").to_owned())
     });

@@ -2,7 +2,7 @@
 
 use crate::{ITEMS, cost};
 
-/// The most allocations of a request whose response is cached, without what signals add.
+/// The most allocations of a request whose response is cached, without what counting adds.
 const CACHED_READ: u64 = 46;
 
 #[test]

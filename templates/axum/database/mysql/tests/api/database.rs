@@ -26,7 +26,7 @@ use crate::TABLE;
 /// The server of `compose.yaml`.
 const SERVER: &str = "mysql://root@127.0.0.1:3306/mysql";
 
-/// The most allocations of a request that reads one row, without what signals add.
+/// The most allocations of a request that reads one row, without what counting adds.
 pub const READ_ALLOCATIONS: u64 = 120;
 
 /// The server has to prove who it is.

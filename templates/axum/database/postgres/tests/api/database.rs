@@ -29,7 +29,7 @@ use crate::TABLE;
 /// The server of `compose.yaml`.
 const SERVER: &str = "postgres://postgres:postgres@127.0.0.1:5432/postgres";
 
-/// The most allocations of a request that reads one row, without what signals add.
+/// The most allocations of a request that reads one row, without what counting adds.
 pub const READ_ALLOCATIONS: u64 = 68;
 
 /// The server has to prove who it is.
