@@ -24,6 +24,7 @@ use prost::Message;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
 
 use super::Signal;
 use crate::telemetry::{VALUE_LIMIT, shortened};
@@ -112,7 +113,9 @@ impl Collector {
 
 /// What a status means, as the protocol defines it.
 fn refusal(status: &Status) -> Refusal {
-    let (why, wait) = (status.to_string(), retry_delay(status));
+    let why = status.to_string();
+    // How long the collector says to wait, if it does.
+    let wait = status.get_details_retry_info().and_then(|retry| retry.retry_delay);
     match status.code() {
         Code::ResourceExhausted | Code::OutOfRange | Code::InvalidArgument
             if is_about_size(status) =>
@@ -139,44 +142,6 @@ fn is_about_size(status: &Status) -> bool {
     ["larger than max", "message length too large", "message size"]
         .iter()
         .any(|words| message.contains(words))
-}
-
-/// How long the collector says to wait, if it does.
-fn retry_delay(status: &Status) -> Option<Duration> {
-    let details = StatusDetails::decode(status.details()).ok()?.details;
-    let retry_info = details.iter().find(|any| any.type_url.ends_with("/google.rpc.RetryInfo"))?;
-    let Delay { seconds, nanos } = RetryInfo::decode(&*retry_info.value).ok()?.retry_delay?;
-    let seconds = Duration::from_secs(seconds.try_into().unwrap_or(0));
-    Some(seconds.saturating_add(Duration::from_nanos(nanos.try_into().unwrap_or(0))))
-}
-
-/// `google.rpc.Status`, and below what it has in it, as far as that is looked at.
-#[derive(Clone, PartialEq, Message)]
-struct StatusDetails {
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct RetryInfo {
-    #[prost(message, optional, tag = "1")]
-    retry_delay: Option<Delay>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Delay {
-    #[prost(int64, tag = "1")]
-    seconds: i64,
-    #[prost(int32, tag = "2")]
-    nanos: i32,
 }
 
 /// The part of the program that spans and metrics are made by.
@@ -303,6 +268,8 @@ fn by_scope(records: Vec<Record>) -> Vec<ScopeLogs> {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::ErrorDetails;
+
     use super::*;
 
     fn is(code: Code, message: &str) -> &'static str {
@@ -333,13 +300,14 @@ mod tests {
         for code in [Code::Internal, Code::Unauthenticated, Code::Unimplemented, Code::Unknown] {
             assert_eq!(is(code, ""), "refused", "{code}");
         }
-        let delay = Delay { seconds: 2, nanos: 500_000_000 };
-        let retry_info = RetryInfo { retry_delay: Some(delay) }.encode_to_vec();
-        let type_url = "type.googleapis.com/google.rpc.RetryInfo".to_owned();
-        let details = StatusDetails { details: vec![Any { type_url, value: retry_info }] };
-        let details = details.encode_to_vec().into();
-        let status = Status::with_details(Code::ResourceExhausted, "quota", details);
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_for_a_while_is_waited_for() {
+        let delay = Duration::from_millis(2_500);
+        let details = ErrorDetails::with_retry_info(Some(delay));
+        let status = Status::with_error_details(Code::ResourceExhausted, "quota", details);
         let Refusal::NotNow(_, wait) = refusal(&status) else { panic!("it can be tried again") };
-        assert_eq!(wait, Some(Duration::from_millis(2_500)));
+        assert_eq!(wait, Some(delay));
     }
 }
