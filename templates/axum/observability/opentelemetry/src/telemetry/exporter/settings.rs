@@ -4,23 +4,21 @@
 //! set for a whole cluster stops no service that does not send. `OTEL_PROPAGATORS` is
 //! of no signal: it has an effect where nothing is sent, too.
 
-use std::borrow::Cow;
+mod endpoint;
+mod pairs;
+
 use std::time::Duration;
 
-use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
-use axum::http::uri::Uri;
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_sdk::Resource as SdkResource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
-use percent_encoding::percent_decode_str;
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::Endpoint;
 
+use self::endpoint::endpoint;
+use self::pairs::{headers, resource_attributes};
 use crate::env::Env;
 
 /// Where to send the metrics, and what all signals say of this process. How to send
@@ -119,19 +117,6 @@ const LIMITS: [&str; 5] = [
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_SPAN_EVENT_COUNT_LIMIT",
     "OTEL_SPAN_LINK_COUNT_LIMIT",
-];
-
-/// The headers that a call has anyway, and those that HTTP/2 has none of.
-const RESERVED: [&str; 9] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
 ];
 
 /// Less than the standard's 10 s, which a queue may not last.
@@ -267,209 +252,6 @@ fn compression(env: &mut Env, kind: &Kind) -> Option<CompressionEncoding> {
     }
 }
 
-/// Where to connect to. The scheme says whether with TLS, so
-/// `OTEL_EXPORTER_OTLP_INSECURE`, which is for addresses without one, says nothing.
-fn endpoint(env: &mut Env, kind: &Kind) -> Option<Endpoint> {
-    let (name, text) = kind.option(env, "ENDPOINT")?;
-    if let Some((name, text)) = kind.option(env, "INSECURE")
-        && !["true", "false"].iter().any(|known| text.eq_ignore_ascii_case(known))
-    {
-        env.refuse(format_args!("{name}: it is neither `true` nor `false`"));
-    }
-    // Not what it is: a password is secret, and would not be sent anyway.
-    if text.contains('@') {
-        env.refuse(format_args!(
-            "{name}: no user goes before the host; what lets the service in belongs into \
-             OTEL_EXPORTER_OTLP_HEADERS"
-        ));
-        return None;
-    }
-    let uri = text.parse::<Uri>().ok().filter(|uri| {
-        let is_known = matches!(uri.scheme_str(), Some("http" | "https"));
-        // A call has a path of its own, and what follows `#` would be left out.
-        is_known && uri.path() == "/" && uri.query().is_none() && !text.contains('#')
-    });
-    let Some(uri) = uri else {
-        // Not what it is: a key may be in the path or the query.
-        env.refuse(format_args!("{name}: it is not like http://collector:4317"));
-        return None;
-    };
-    let before = env.refused();
-    check_place(env, &name, &uri);
-    if env.refused() > before {
-        return None;
-    }
-    let with_tls = uri.scheme_str() == Some("https");
-    let tls = tls(env, kind, with_tls);
-    let endpoint = Endpoint::from(uri);
-    match tls {
-        None => Some(endpoint),
-        Some(tls) => endpoint
-            .tls_config(tls)
-            .inspect_err(|error| {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                let cause = cause.unwrap_or_else(|| error.to_string());
-                env.refuse(format_args!("{name}: cannot prepare TLS: {cause}"));
-            })
-            .ok(),
-    }
-}
-
-/// Refuses a host and a port that there cannot be: the parser takes a port which is none
-/// for that of the scheme.
-fn check_place(env: &mut Env, name: &str, uri: &Uri) {
-    let host = uri.host().unwrap_or_default();
-    env.check_host(&format!("{name}: its host"), host);
-    let place = uri.authority().map_or("", |place| place.as_str());
-    if let Some(port) = place.strip_prefix(host).and_then(|port| port.strip_prefix(':')) {
-        env.check_port(&format!("{name}: its port"), port);
-    }
-}
-
-/// Trusts whom Mozilla trusts, unless told whom to trust.
-fn tls(env: &mut Env, kind: &Kind, with_tls: bool) -> Option<ClientTlsConfig> {
-    let options = ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"];
-    if !with_tls {
-        for option in options {
-            if let Some((name, _)) = kind.option(env, option) {
-                env.refuse(format_args!("{name}: the endpoint is http, not https"));
-            }
-        }
-        return None;
-    }
-    let trusted = pem(env, kind, options[0], "certificates", is_trust);
-    let before = env.refused();
-    let certificate = pem(env, kind, options[1], "certificates", is_trust);
-    let key = pem(env, kind, options[2], "private key", is_key);
-    let tls = ClientTlsConfig::new();
-    let tls = match trusted {
-        Some(trusted) => tls.ca_certificate(Certificate::from_pem(trusted)),
-        None => tls.with_enabled_roots(),
-    };
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => Some(tls.identity(Identity::from_pem(certificate, key))),
-        (None, None) => Some(tls),
-        // The other one is there, but cannot be used.
-        _ if env.refused() > before => None,
-        _ => {
-            let name = format!("OTEL_EXPORTER_OTLP_{}", kind.name);
-            env.refuse(format_args!(
-                "{name}_CLIENT_CERTIFICATE and {name}_CLIENT_KEY, or those of all signals: one of \
-                 them does not go without the other"
-            ));
-            None
-        }
-    }
-}
-
-/// What is in the file that a variable names, which is `what` if `is_in` says so.
-fn pem(
-    env: &mut Env,
-    kind: &Kind,
-    option: &str,
-    what: &str,
-    is_in: fn(&[u8]) -> bool,
-) -> Option<Vec<u8>> {
-    let (name, path) = kind.option(env, option)?;
-    let content = env.file(&name, &path)?;
-    if !is_in(&content) {
-        // An error of the parser would show a line of it.
-        env.refuse(format_args!("{name}: `{path}` has no {what} in it, as PEM"));
-        return None;
-    }
-    Some(content)
-}
-
-/// Whether there is a certificate, and none that cannot be used. The library would pass
-/// over those, and trust nobody where none is left.
-fn is_trust(pem: &[u8]) -> bool {
-    let mut roots = RootCertStore::empty();
-    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
-    certificates.peek().is_some()
-        && certificates.all(|certificate| certificate.is_ok_and(|read| roots.add(read).is_ok()))
-}
-
-fn is_key(pem: &[u8]) -> bool {
-    PrivateKeyDer::from_pem_slice(pem).is_ok()
-}
-
-/// What lets the service in is among them, so no value is ever shown.
-fn headers(env: &mut Env, kind: &Kind) -> MetadataMap {
-    let mut headers = HeaderMap::new();
-    let headers_option = kind.read(env, "HEADERS", Env::secret);
-    let Some((name, text)) = headers_option else { return MetadataMap::new() };
-    if pairs(&text).next().is_none() {
-        env.refuse(format_args!("{name}: nothing in it is like name=value"));
-    }
-    for (number, pair) in pairs(&text).enumerate() {
-        let header = pair.and_then(|(key, value)| {
-            let mut value = HeaderValue::try_from(value).ok()?;
-            value.set_sensitive(true);
-            Some((HeaderName::try_from(key).ok()?, value))
-        });
-        match header {
-            Some((key, value)) if is_allowed(&key, &value) => drop(headers.append(key, value)),
-            Some(_) => {
-                let number = number + 1;
-                env.refuse(format_args!("{name}: entry {number} is no header that gRPC allows"));
-            }
-            None => refuse_pair(env, &name, number),
-        }
-    }
-    MetadataMap::from_headers(headers)
-}
-
-/// Whether a call can have this header: it would fail, or leave the header out.
-fn is_allowed(key: &HeaderName, value: &HeaderValue) -> bool {
-    let name = key.as_str();
-    let is_own = RESERVED.contains(&name) || name.starts_with("grpc-");
-    let is_in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let is_value = match name.ends_with("-bin") {
-        true => {
-            let header = HeaderMap::from_iter([(key.clone(), value.clone())]);
-            let binary = MetadataMap::from_headers(header);
-            binary.get_bin(name).is_some_and(|value| value.to_bytes().is_ok())
-        }
-        false => value.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte)),
-    };
-    !is_own && name.bytes().all(is_in_names) && is_value
-}
-
-fn resource_attributes(env: &mut Env) -> Vec<KeyValue> {
-    const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
-    let text = env.text(NAME).unwrap_or_default();
-    let mut attributes = Vec::new();
-    for (number, pair) in pairs(&text).enumerate() {
-        let pair = pair.and_then(|(key, value)| Some((percent_decoded(&key)?, value)));
-        match pair {
-            Some((key, value)) => attributes.push(KeyValue::new(key, value)),
-            None => refuse_pair(env, NAME, number),
-        }
-    }
-    attributes
-}
-
-fn refuse_pair(env: &mut Env, name: &str, number: usize) {
-    let number = number + 1;
-    env.refuse(format_args!("{name}: entry {number} is not like name=value"));
-}
-
-/// The pairs of a list such as `a=1,b=2`, whose values are percent-encoded; none for
-/// what is no pair.
-fn pairs(text: &str) -> impl Iterator<Item = Option<(String, String)>> {
-    let entries = text.split(',').filter(|entry| !entry.trim().is_empty());
-    entries.map(|entry| {
-        let (key, value) = entry.split_once('=')?;
-        let value = percent_decoded(value.trim())?;
-        let key = key.trim();
-        (!key.is_empty()).then(|| (key.to_owned(), value))
-    })
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
-}
-
 fn resource(env: &mut Env, attributes: Vec<KeyValue>) -> Resource {
     // Containers are named by their host name, and so are pods.
     let instance = env.text("HOSTNAME").unwrap_or_else(|| std::process::id().to_string());
@@ -493,23 +275,9 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// One of nobody.
-    const CERTIFICATE: &str = "\
------BEGIN CERTIFICATE-----
-MIIBczCCARmgAwIBAgIUB/jBpMvKj6MZo1SghC9SWGpFwlgwCgYIKoZIzj0EAwIw
-DzENMAsGA1UEAwwEdGVzdDAeFw0yNjExMjgwNDI0MjhaFw0zNjExMjUwNDI0Mjha
-MA8xDTALBgNVBAMMBHRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATrfMeJ
-W0ojC4SuHkVxbx3pPgZz40u5lA/stjZo0qFguHvg+nvhYJKP34xnD/RUCY3o9Vf9
-HPTdQ4otd3N+Lb0Io1MwUTAdBgNVHQ4EFgQUldQ746h9DucQ5FXLzWGipaQ+Fbww
-HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
-/zAKBggqhkjOPQQDAgNIADBFAiEAjoe6ut529nsEmqc7naw6fqbMO/p8jBcXUYed
-0v7MXlYCIAdbi+IGSLICqfHGcFPiM3s2Il7S39ySS7+N+8yFnAjq
------END CERTIFICATE-----
-";
-
     const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
+    pub fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
         let lookup = |name: &str| {
             let (_, value) = variables.iter().find(|(key, _)| *key == name)?;
             Some(*value)
@@ -518,11 +286,11 @@ HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
     }
 
     /// With an endpoint, and one more variable.
-    fn with(name: &str, value: &str) -> Result<Config, String> {
+    pub fn with(name: &str, value: &str) -> Result<Config, String> {
         read(&[(name, value), ENDPOINT])
     }
 
-    fn metrics(variables: &[(&str, &str)]) -> Signal {
+    pub fn metrics(variables: &[(&str, &str)]) -> Signal {
         read(variables).expect("they are right").exporter.metrics.expect("metrics are sent")
     }
 
@@ -560,47 +328,6 @@ HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
             assert!(config.exporter.metrics.is_none() && config.log.traces.is_none());
         }
         assert!(with("OTEL_SDK_DISABLED", "False").expect("False").log.logs.is_some());
-    }
-
-    #[test]
-    fn an_address_has_a_scheme_and_no_path() {
-        for endpoint in ["http://c:4317", "http://c:4317/", "https://c", "http://[::1]:4317"] {
-            let signal = metrics(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]);
-            assert_eq!(signal.endpoint.uri().path(), "/");
-        }
-        for endpoint in ["c:4317", "c", "http://", "http://a b", "ftp://c", "http://c/v1/traces"] {
-            let error = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).err().expect(endpoint);
-            assert_eq!(error.matches("OTEL_EXPORTER_OTLP_ENDPOINT").count(), 1, "{error}");
-        }
-    }
-
-    #[test]
-    fn an_address_that_there_cannot_be_is_refused_and_never_shown() {
-        for endpoint in [
-            "http://c2VjcmV0:99999",
-            "http://c2VjcmV0:",
-            "http://c2VjcmV0:0",
-            "http://c2VjcmV0..b:4317",
-            "http://c2VjcmV0,b:4317",
-            "http://:4317",
-            "http://[zz]:4317",
-            "http://c/#c2VjcmV0",
-            "http://c/c2VjcmV0",
-            "http://c?key=c2VjcmV0",
-        ] {
-            let error = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).err().expect(endpoint);
-            assert_eq!(error.matches("\n  OTEL_EXPORTER_OTLP_ENDPOINT: it").count(), 1, "{error}");
-            assert!(!error.contains("c2VjcmV0"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_password_in_an_address_is_refused_and_never_shown() {
-        for endpoint in ["http://user:c2VjcmV0@c:4317", "https://c2VjcmV0@c", "u:c2VjcmV0@c"] {
-            let error = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).err().expect(endpoint);
-            assert!(error.contains("_ENDPOINT: no user goes before the host"), "{error}");
-            assert!(!error.contains("c2VjcmV0"), "{error}");
-        }
     }
 
     #[cfg(unix)]
@@ -713,40 +440,6 @@ HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
     }
 
     #[test]
-    fn headers_are_decoded_and_never_shown() {
-        let headers = |text| with("OTEL_EXPORTER_OTLP_HEADERS", text);
-        let config = headers("authorization=Basic%20c2VjcmV0%3D, x-tenant = a ,").expect("right");
-        let metrics = config.exporter.metrics.expect("metrics are sent");
-        assert_eq!(metrics.headers.get("authorization").unwrap(), "Basic c2VjcmV0=");
-        assert_eq!(metrics.headers.get("x-tenant").unwrap(), "a");
-        assert!(!format!("{metrics:?}").contains("c2VjcmV0"));
-        for malformed in ["x-ok=1,c2VjcmV0", "x-ok=1,a b=c2VjcmV0", "x-ok=1,a=c2VjcmV0%0A"] {
-            let error = headers(malformed).err().expect(malformed);
-            assert!(error.contains("OTLP_HEADERS: entry 2 is not like"), "{error}");
-            assert!(!error.contains("c2VjcmV0"), "{error}");
-        }
-    }
-
-    #[test]
-    fn headers_that_grpc_does_not_allow_are_refused_and_never_shown() {
-        let headers = |text: &str| with("OTEL_EXPORTER_OTLP_HEADERS", text);
-        assert!(headers("x-key-bin=c2VjcmV0,x_1.2=a").is_ok());
-        for entry in [
-            "TE=c2VjcmV0",
-            "content-type=c2VjcmV0",
-            "grpc-timeout=c2VjcmV0",
-            "connection=c2VjcmV0",
-            "a!b=c2VjcmV0",
-            "x-key-bin=c2VjcmV0!",
-            "x-key=%C3%A9c2VjcmV0",
-        ] {
-            let error = headers(&format!("x-ok=1,{entry}")).err().expect(entry);
-            let why = "OTLP_HEADERS: entry 2 is no header that gRPC allows";
-            assert!(error.contains(why) && !error.contains("c2VjcmV0"), "{error}");
-        }
-    }
-
-    #[test]
     fn how_much_is_sent_at_once_can_be_set() {
         let config = read(&[
             ENDPOINT,
@@ -760,33 +453,6 @@ HwYDVR0jBBgwFoAUldQ746h9DucQ5FXLzWGipaQ+FbwwDwYDVR0TAQH/BAUwAwEB
         assert_eq!((traces.queue, traces.batch), (4, 4));
         assert_eq!(logs.compression, Some(CompressionEncoding::Gzip));
         assert_eq!(traces.compression, None);
-    }
-
-    #[test]
-    fn certificates_that_cannot_be_used_are_refused() {
-        let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317");
-        let no_pem = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let refused = [
-            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file", "`/no/such/file`: "),
-            ("OTEL_EXPORTER_OTLP_CERTIFICATE", no_pem, "has no certificates in it, as PEM"),
-            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", no_pem, "has no certificates in it"),
-            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", no_pem, "has no private key in it, as PEM"),
-        ];
-        for (name, value, why) in refused {
-            let error = read(&[secure, (name, value)]).err().expect(name);
-            assert!(error.contains(why), "{error}");
-            assert_eq!(error.lines().count(), 2, "{error}");
-        }
-    }
-
-    #[test]
-    fn a_key_is_nobody_to_trust_nor_is_what_is_no_certificate() {
-        let pem = |kind| format!("-----BEGIN {kind}-----\nMAA=\n-----END {kind}-----\n");
-        let none = [pem("PRIVATE KEY"), pem("CERTIFICATE"), CERTIFICATE.replace("MI", "M!")];
-        for content in none.iter().chain(&[CERTIFICATE.to_owned() + &none[1]]) {
-            assert!(!is_trust(content.as_bytes()), "{content}");
-        }
-        assert!(is_trust(CERTIFICATE.as_bytes()));
     }
 
     #[test]
