@@ -85,7 +85,7 @@ struct Counts {
 enum End {
     /// One of the two had no more to say, or was too slow, or is gone.
     Closed,
-    /// It made room for another one.
+    /// It made room for another one, or its client read a large response too slowly.
     Dismissed,
     /// What came was no request, or one with too long a head.
     Unreadable,
@@ -215,7 +215,8 @@ impl Connections {
         self.0.open.load(Relaxed)
     }
 
-    /// How many were closed to make room for others, since the start.
+    /// How many were closed, since the start, to make room for others, or because their
+    /// clients read a large response too slowly.
     pub fn dismissed(&self) -> u64 {
         self.0.dismissed.load(Relaxed)
     }

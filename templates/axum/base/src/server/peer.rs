@@ -73,7 +73,7 @@ impl Peer {
         self.0.dismissed.notify_one();
     }
 
-    /// Waits until the connection is to make room.
+    /// Waits until the connection is to close.
     pub async fn dismissed(&self) {
         loop {
             self.0.dismissed.notified().await;

@@ -38,7 +38,7 @@ impl Readings {
         self.up_down(m, open, |now, it| it.observe(integer(now.connections.open()), &[]));
         let max = ["http.server.max_connections", "{connection}", "Connections, at most"];
         self.up_down(m, max, |now, it| it.observe(integer(now.connections.max()), &[]));
-        let dismissed = "Connections that were idle and made room for others";
+        let dismissed = "Connections that made room for others, or whose clients read too slowly";
         let dismissed = ["http.server.dismissed_connections", "{connection}", dismissed];
         self.counter(m, dismissed, |now| now.connections.dismissed());
         let unreadable = "Requests that were none, or had too long a head";
