@@ -5,6 +5,7 @@
 #   benches/service.sh --help
 #   benches/service.sh --write         three quarters of an hour, on a machine that has nothing else to do
 #   benches/service.sh --short
+#   benches/service.sh overload
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source .ci/prepare

@@ -4,6 +4,7 @@
 mod builds;
 mod collector;
 mod load;
+mod overload;
 mod plot;
 mod process;
 mod rounds;
@@ -17,8 +18,8 @@ use std::process::{Command, ExitCode};
 use std::thread;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
 
 use crate::load::CONNECTIONS;
 use crate::table::Outcomes;
@@ -37,6 +38,20 @@ const QUIET: f64 = 0.03;
 /// Ratios are taken within a round, in which each subject answers each question once; shown are the medians of the rounds.
 /// Nothing is shown unless every response was right. The machine should have nothing else to do.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+    #[command(flatten)]
+    compare: Compare,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    Overload(overload::Overload),
+}
+
+#[derive(Args)]
 struct Compare {
     /// Measures this subject; may be repeated [default: all].
     #[arg(long, value_name = "SUBJECT", value_parser = names())]
@@ -63,8 +78,14 @@ fn names() -> PossibleValuesParser {
 }
 
 fn main() -> ExitCode {
-    match Compare::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+    let arguments = Arguments::parse();
+    let done = match &arguments.command {
+        Some(Subcommands::Overload(overload)) => overload.run(),
+        None => arguments.compare.run().map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
