@@ -70,13 +70,13 @@ pub struct Traces {
 impl Settings {
     /// Reads `LOG_FORMAT`, `RUST_LOG`, and the `OTEL_` variables of logs and traces.
     pub fn read(env: &mut Env) -> Settings {
+        let traces = Signal::read(env, &TRACES);
         Settings {
             format: Format::read(env),
             filter: read_filter(env),
             logs: Signal::read(env, &LOGS),
-            traces: Signal::read(env, &TRACES)
-                .map(|signal| Traces { signal, sampler: read_sampler(env) }),
-            propagators: Propagators::read(env),
+            propagators: Propagators::read(env, traces.is_some()),
+            traces: traces.map(|signal| Traces { signal, sampler: read_sampler(env) }),
         }
     }
 }

@@ -226,8 +226,9 @@ impl Tracing {
 
 impl Propagators {
     /// Reads `OTEL_PROPAGATORS`: by default, the trace alone. Baggage may be anybody's
-    /// and hold anything.
-    pub fn read(env: &mut Env) -> Propagators {
+    /// and hold anything. One that is not known is refused if spans are sent, and passed
+    /// over otherwise: it may be set for a whole cluster.
+    pub fn read(env: &mut Env, is_sent: bool) -> Propagators {
         const NAME: &str = "OTEL_PROPAGATORS";
         let mut propagators = Propagators { trace_context: false, baggage: false };
         let list = env.text(NAME).unwrap_or("tracecontext".to_owned()).to_ascii_lowercase();
@@ -236,9 +237,10 @@ impl Propagators {
                 "tracecontext" => propagators.trace_context = true,
                 "baggage" => propagators.baggage = true,
                 "none" => {}
-                _ => env.refuse(format_args!(
+                _ if is_sent => env.refuse(format_args!(
                     "{NAME}: `{name}` is not `tracecontext`, `baggage` or `none`"
                 )),
+                _ => {}
             }
         }
         propagators
