@@ -347,8 +347,8 @@ fn check(env: &mut Env, url: &str) {
     if url.query_pairs().any(|(name, _)| name != "protocol") {
         env.refuse("REDIS_URL: it has a parameter other than `protocol`");
     }
-    if url.query_pairs().count() > 1 {
-        env.refuse("REDIS_URL: it has a parameter twice");
+    if url.query_pairs().filter(|(name, _)| name == "protocol").count() > 1 {
+        env.refuse("REDIS_URL: `protocol`: it is set twice; leave out one of them");
     }
     if !url.username().is_empty() && url.password().is_none() {
         env.refuse(

@@ -262,13 +262,31 @@ async fn a_url_of_no_file_or_of_one_that_is_not_written_is_refused() {
         "//test.db?immutable=1",
         "//test.db?cache=shared",
         "//test.db?mode=%6Demory",
-        "//test.db?mode=rw&mode=rwc",
-        "//test.db?cache=private&cache=private",
     ] {
         let url = format!("sqlite:{rest}");
         let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
         assert_eq!(end.code, Some(1), "{url}");
         assert!(end.errors.contains("\n  DATABASE_URL: "), "{url}: {}", end.errors);
+    }
+}
+
+#[tokio::test]
+async fn what_a_url_sets_twice_is_refused() {
+    let database = TestDatabase::create().await;
+    for (parameters, name) in [
+        ("mode=rw&mode=rwc", "mode"),
+        ("mode=rwc&cache=private&mode=rwc", "mode"),
+        ("cache=private&cache=private", "cache"),
+    ] {
+        let url = format!("sqlite://src?{parameters}");
+        let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+        assert_eq!(end.code, Some(1));
+        let twice = format!("`{name}`: it is set twice; leave out one of them\n");
+        // With all other mistakes.
+        for told in [twice.as_str(), "it names no file"] {
+            let told = format!("\n  DATABASE_URL: {told}");
+            assert!(end.errors.contains(&told), "{parameters}: {}", end.errors);
+        }
     }
 }
 

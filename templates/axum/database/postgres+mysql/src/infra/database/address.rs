@@ -2,6 +2,8 @@
 //! that it does not know, and opens the files of others when it connects: one that is
 //! missing would look like a server that is down, and be waited for.
 
+use std::borrow::Cow;
+
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sqlx::ConnectOptions;
@@ -14,6 +16,9 @@ const NAME: &str = "DATABASE_URL";
 /// A parameter that is known: its name, the name of what it sets, which others may set,
 /// too, and what it is.
 pub type Known = (&'static str, &'static str, Parameter);
+
+/// One that is there: how it is told of, and what it is.
+type Given = (String, Parameter);
 
 /// What a parameter is.
 #[derive(Clone, Copy)]
@@ -44,40 +49,48 @@ pub fn read<T: ConnectOptions>(
     env: &mut Env,
     schemes: &[&str],
     parameters: &[Known],
-    variables: &[(&'static str, Parameter)],
+    variables: &[(&str, Parameter)],
     verifies: impl Fn(&T) -> bool,
 ) -> Option<T> {
-    let mut pair = Pair::default();
-    for &(name, kind) in variables {
-        let Some(value) = env.text(name) else { continue };
-        pair.note(name, kind);
-        // Instead of a path, one may hold what would be in the file.
-        if !value.trim().starts_with("-----BEGIN") {
-            check(env, name, &value, kind);
-        }
-    }
+    let from_variables = check_variables(env, variables);
+    let before = env.refused();
     let url = env.server(NAME, schemes).and_then(|url| {
         Url::parse(&url).map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()
     });
-    let before = env.refused();
-    let given = url.as_ref().map(|url| check_url(env, url, parameters));
-    given.iter().flatten().for_each(|(name, kind)| pair.note(&place(name), *kind));
-    pair.check(env);
+    // What else such a URL would have said is not known.
+    if url.is_none() && env.refused() > before {
+        return None;
+    }
+    let from_url = url.as_ref().map_or_else(Vec::new, |url| check_url(env, url, parameters));
+    check_pair(env, &[&*from_url, &from_variables].concat());
     if env.refused() > before {
         return None;
     }
     let options = T::from_url(&url?);
     let options = options.map_err(|error| env.refuse(format_args!("{NAME}: {error}"))).ok()?;
-    let is_unused = |kind| matches!(kind, Parameter::Authorities) && !verifies(&options);
-    for (name, _) in given.into_iter().flatten().filter(|(_, kind)| is_unused(*kind)) {
-        let name = place(name);
+    let authorities = from_url.iter().find(|(_, kind)| matches!(kind, Parameter::Authorities));
+    if let Some((name, _)) = authorities.filter(|_| !verifies(&options)) {
         env.refuse(format_args!("{name} has no effect, as no certificate is checked"));
     }
     Some(options)
 }
 
+/// Refuses those of the variables that cannot be used; returns those that are set.
+fn check_variables(env: &mut Env, variables: &[(&str, Parameter)]) -> Vec<Given> {
+    let mut given = Vec::new();
+    for &(name, kind) in variables {
+        let Some(value) = env.text(name) else { continue };
+        // Instead of a path, one may hold what would be in the file.
+        if !value.trim().starts_with("-----BEGIN") {
+            check(env, name, &value, kind);
+        }
+        given.push((name.to_owned(), kind));
+    }
+    given
+}
+
 /// Refuses what is wrong with the URL; returns the parameters that it has.
-fn check_url(env: &mut Env, url: &Url, parameters: &[Known]) -> Vec<(&'static str, Parameter)> {
+fn check_url(env: &mut Env, url: &Url, parameters: &[Known]) -> Vec<Given> {
     // The directory of a socket is encoded.
     let host = url.host_str().unwrap_or_default();
     if !host.is_empty() && !host.to_ascii_uppercase().starts_with("%2F") {
@@ -90,7 +103,7 @@ fn check_url(env: &mut Env, url: &Url, parameters: &[Known]) -> Vec<(&'static st
         env.refuse(format_args!("{NAME}: percent-encode `#` as `%23`, or leave out what follows"));
     }
     let mut given = Vec::new();
-    let mut set = Vec::new();
+    let mut set: Vec<(Cow<str>, &str)> = Vec::new();
     for (name, value) in url.query_pairs() {
         let Some(&(known, sets, kind)) = parameters.iter().find(|(known, ..)| is(&name, known))
         else {
@@ -100,49 +113,32 @@ fn check_url(env: &mut Env, url: &Url, parameters: &[Known]) -> Vec<(&'static st
             env.refuse(format_args!("{NAME}: it has a parameter that is none of {known}"));
             continue;
         };
-        let place = place(known);
+        let place = format!("{NAME}: `{known}`");
         // Of a family, each member is another one.
         let sets = if known.ends_with("[]") { name } else { sets.into() };
-        if set.contains(&sets) {
-            env.refuse(format_args!("{place}: what it sets is set twice; leave out one of them"));
+        if let Some((_, first)) = set.iter().find(|(set, _)| *set == sets) {
+            env.refuse(format_args!(
+                "{place}: it sets the same as `{first}` before it; leave out one of them"
+            ));
         }
-        set.push(sets);
+        set.push((sets, known));
         check(env, &place, &value, kind);
-        given.push((known, kind));
+        given.push((place, kind));
     }
     given
 }
 
-/// How a parameter of the URL is told of.
-fn place(name: &str) -> String {
-    format!("{NAME}: `{name}`")
-}
-
-/// Which certificate and which key the service shows itself by.
-#[derive(Default)]
-struct Pair {
-    certificate: Option<String>,
-    key: Option<String>,
-}
-
-impl Pair {
-    /// The certificate or the key is where `name` says; what is noted last counts.
-    fn note(&mut self, name: &str, kind: Parameter) {
-        match kind {
-            Parameter::Certificate => self.certificate = Some(name.to_owned()),
-            Parameter::Key => self.key = Some(name.to_owned()),
-            _ => {}
-        }
-    }
-
-    /// Refuses one without the other, which no connection is made with.
-    fn check(&self, env: &mut Env) {
-        match (&self.certificate, &self.key) {
-            (Some(of), None) => env.refuse(format_args!("{of}: there is no key for it")),
-            (None, Some(of)) => env.refuse(format_args!("{of}: there is no certificate for it")),
-            (Some(_), Some(_)) | (None, None) => {}
-        }
-    }
+/// Refuses a certificate without a key and a key without a certificate: no connection is
+/// made with only one of them.
+fn check_pair(env: &mut Env, given: &[Given]) {
+    let certificate = given.iter().find(|(_, kind)| matches!(kind, Parameter::Certificate));
+    let key = given.iter().find(|(_, kind)| matches!(kind, Parameter::Key));
+    let (name, missing) = match (certificate, key) {
+        (Some((name, _)), None) => (name, "key"),
+        (None, Some((name, _))) => (name, "certificate"),
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    env.refuse(format_args!("{name}: there is no {missing} for it; name one, or leave it out"));
 }
 
 /// Whether a parameter is the known one, or one of a family such as `options[]`.

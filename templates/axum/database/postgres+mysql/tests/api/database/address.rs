@@ -109,15 +109,28 @@ async fn a_url_that_can_lead_nowhere_is_refused_before_it_is_tried() {
 #[tokio::test]
 async fn what_a_url_sets_twice_is_refused() {
     let database = TestDatabase::create().await;
-    for (parameters, second) in [
-        ("sslmode=disabled&sslmode=disabled", "sslmode"),
-        ("sslmode=disabled&ssl-mode=required", "ssl-mode"),
-        ("ssl-ca=/no/such&ssl-ca=/no/such", "ssl-ca"),
-        ("statement-cache-capacity=1&statement-cache-capacity=2", "statement-cache-capacity"),
+    for (parameters, first, second) in [
+        ("sslmode=disabled&sslmode=disabled", "sslmode", "sslmode"),
+        ("sslmode=disabled&ssl-mode=required", "sslmode", "ssl-mode"),
+        ("ssl-mode=disabled&ssl%6Dode=required", "ssl-mode", "sslmode"),
+        ("sslcert=/no/such&ssl-ca=/no/such&ssl-cert=/no/such", "sslcert", "ssl-cert"),
+        ("ssl-ca=/no/such&ssl-ca=/no/such", "ssl-ca", "ssl-ca"),
+        (
+            "statement-cache-capacity=1&statement-cache-capacity=2",
+            "statement-cache-capacity",
+            "statement-cache-capacity",
+        ),
     ] {
-        let end = end(&database, &url(&format!("://host/name?{parameters}"))).await;
-        let told = format!("\n  DATABASE_URL: `{second}`: what it sets is set twice");
-        assert!(end.errors.contains(&told), "{parameters}: {}", end.errors);
+        let url = url(&format!("://user:hunter2@host:0/name?{parameters}"));
+        let variables = [("DATABASE_URL", url.as_str()), ("HTTP_ADDR", "nowhere")];
+        let end = Process::start("serve", &database, &variables).end().await;
+        assert_eq!(end.code, Some(1));
+        let twice = format!("DATABASE_URL: `{second}`: it sets the same as `{first}` before it");
+        // With all other mistakes.
+        for told in [twice.as_str(), "DATABASE_URL: its port", "HTTP_ADDR"] {
+            let told = format!("\n  {told}");
+            assert!(end.errors.contains(&told), "{parameters}: {}", end.errors);
+        }
         assert_eq!(end.log, [""; 0]);
     }
 }
@@ -190,7 +203,7 @@ async fn a_certificate_without_its_key_is_refused_and_a_key_without_its_certific
     {
         let file = TestFile::new(content);
         let end = end(&database, &url(&format!("://host/name?{name}={}", file.path()))).await;
-        let told = format!("\n  DATABASE_URL: `{name}`: there is no {missing} for it\n");
+        let told = format!("\n  DATABASE_URL: `{name}`: there is no {missing} for it; name one");
         assert!(end.errors.contains(&told), "{}", end.errors);
         assert_eq!(end.log, [""; 0]);
     }

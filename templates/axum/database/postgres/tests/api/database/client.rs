@@ -50,25 +50,53 @@ async fn a_variable_of_the_client_that_cannot_be_used_is_a_mistake_like_any_othe
 }
 
 #[tokio::test]
-async fn a_variable_with_a_certificate_needs_its_key() {
+async fn a_certificate_goes_with_its_key_wherever_each_of_them_is_named() {
+    const REACHED: &str = "error: cannot reach the database";
     let database = TestDatabase::create().await;
-    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let file = TestFile::new(pem);
-    for variables in [vec![("PGSSLCERT", file.path())], vec![("PGSSLCERT", pem)]] {
+    let pem = |what: &str| format!("-----BEGIN {what}-----\nAAAA\n-----END {what}-----\n");
+    let inline = pem("CERTIFICATE");
+    let [certificate, key] = [&inline, &pem("PRIVATE KEY")].map(TestFile::new);
+    let url = |parameters: &str| format!("postgres://127.0.0.1:1/name?{parameters}");
+    let with_certificate = url(&format!("sslcert={}", certificate.path()));
+    let with_key = url(&format!("ssl-key={}", key.path()));
+    let with_mistake = "postgres://user:1@2@127.0.0.1:1/name?sslkey=/key";
+    for (certificate, key, url, told) in [
+        (certificate.path(), "", url("").as_str(), "  PGSSLCERT: there is no key for it; name one"),
+        (&inline, "", &url(""), "  PGSSLCERT: there is no key for it; name one"),
+        (&inline, "", "", "  PGSSLCERT: there is no key for it; name one"),
+        ("", key.path(), &url(""), "  PGSSLKEY: there is no certificate for it; name one"),
+        ("", key.path(), &with_key, "  DATABASE_URL: `ssl-key`: there is no certificate for it"),
+        ("", key.path(), &with_certificate, REACHED),
+        (certificate.path(), "", &with_key, REACHED),
+        (&inline, key.path(), &url(""), REACHED),
+        // Nobody knows what this one names.
+        (&inline, "", with_mistake, "error: the configuration cannot be used:\n  DATABASE_URL: "),
+    ] {
+        let variables = [
+            ("PGSSLCERT", certificate),
+            ("PGSSLKEY", key),
+            ("DATABASE_URL", url),
+            ("DATABASE_START_TIMEOUT_MS", "300"),
+        ];
         let end = Process::start("serve", &database, &variables).end().await;
         assert_eq!(end.code, Some(1));
-        let told = end.errors.contains("\n  PGSSLCERT: there is no key for it\n");
-        assert!(told && !end.errors.contains("AAAA"), "{}", end.errors);
+        assert!(end.errors.contains(told), "{variables:?}: {}", end.errors);
+        let missing = end.errors.contains("there is no ");
+        assert_eq!(missing, told.contains("there is no "), "{variables:?}: {}", end.errors);
+        assert!(!end.errors.contains("AAAA"), "{}", end.errors);
     }
 }
 
 #[tokio::test]
 async fn a_host_and_its_address_are_not_told_together() {
     let database = TestDatabase::create().await;
-    let url = "postgres://host/name?host=one&hostaddr=127.0.0.1";
-    let end = Process::start("serve", &database, &[("DATABASE_URL", url)]).end().await;
-    assert_eq!(end.code, Some(1));
-    assert!(end.errors.contains("\n  DATABASE_URL: `hostaddr`: what it sets"), "{}", end.errors);
+    for (first, second) in [("host", "hostaddr"), ("hostaddr", "host")] {
+        let url = format!("postgres:///name?{first}=127.0.0.1&{second}=127.0.0.1");
+        let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+        assert_eq!(end.code, Some(1));
+        let told = format!("\n  DATABASE_URL: `{second}`: it sets the same as `{first}` before it");
+        assert!(end.errors.contains(&told), "{}", end.errors);
+    }
 }
 
 #[tokio::test]
