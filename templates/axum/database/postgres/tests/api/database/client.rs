@@ -103,13 +103,18 @@ async fn a_host_and_its_address_are_not_told_together() {
 async fn a_file_in_the_place_of_the_directory_of_a_socket_is_refused() {
     let database = TestDatabase::create().await;
     let file = TestFile::new("");
-    for url in [
-        format!("postgres:///name?host={}", file.path()),
-        format!("postgres://{}/name", file.path().replace('/', "%2F")),
+    let path = file.path();
+    let encoded = path.replace('/', "%2F");
+    for (name, variables) in [
+        ("DATABASE_URL: `host`", [("DATABASE_URL", format!("postgres:///name?host={path}"))]),
+        ("DATABASE_URL: its host", [("DATABASE_URL", format!("postgres://{encoded}/name"))]),
+        ("PGHOST", [("PGHOST", path.to_owned())]),
     ] {
-        let end = Process::start("serve", &database, &[("DATABASE_URL", &url)]).end().await;
+        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let end = Process::start("serve", &database, &variables).end().await;
         assert_eq!(end.code, Some(1));
-        assert!(end.errors.contains("\n  DATABASE_URL: where the dir"), "{url}: {}", end.errors);
+        let told = format!("\n  {name}: it is not the directory of a socket\n");
+        assert!(end.errors.contains(&told), "{}", end.errors);
     }
 }
 
