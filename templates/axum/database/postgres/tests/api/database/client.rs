@@ -38,7 +38,9 @@ async fn a_variable_of_the_client_that_cannot_be_used_is_a_mistake_like_any_othe
         ("PGHOSTADDR", "localhost"),
         ("PGPORT", "0"),
         ("PGSSLMODE", "verify_full"),
-        ("PGSSLROOTCERT", "no/such/file"),
+        ("PGSSLKEY", "no/such/file"),
+        // Without its last line it is taken for a path.
+        ("PGSSLROOTCERT", "-----BEGIN CERTIFICATE-----\nhunter2"),
     ];
     let export = "export PGPASSWORD=\"$(printf 'hunter2\\377')\"";
     let end = Process::start_under(export, "serve", &database, &variables).end().await;
