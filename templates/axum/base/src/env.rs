@@ -139,9 +139,22 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// The content of the file at `path`, which the variable `name` leads to.
-    pub fn file(&mut self, name: &str, path: &str) -> Option<Vec<u8>> {
-        self.read_file(name, path, MAX_FILE)
+    /// The content of the file at `path`, which the variable `name` leads to: `what`, as
+    /// PEM, if `is_in` finds that in it.
+    pub fn pem(
+        &mut self,
+        name: &str,
+        path: &str,
+        what: &str,
+        is_in: fn(&[u8]) -> bool,
+    ) -> Option<Vec<u8>> {
+        let content = self.read_file(name, path, MAX_FILE)?;
+        if !is_in(&content) {
+            // An error of the parser would show a line of it.
+            self.refuse(format_args!("{name}: `{path}` has no {what} in it, as PEM"));
+            return None;
+        }
+        Some(content)
     }
 
     fn read_file(&mut self, name: &str, path: &str, max: u64) -> Option<Vec<u8>> {
@@ -216,9 +229,9 @@ fn is_like_path(text: &str) -> bool {
     let is_odd = |character: char| {
         character.is_whitespace() || character.is_control() || "=@,;?%#".contains(character)
     };
-    let begins = ["/", "./", "../"].iter().any(|beginning| text.starts_with(beginning));
-    let is_path = begins || Path::new(text).is_absolute() || fs::exists(text).unwrap_or(false);
-    is_path && !text.contains(is_odd) && !text.contains("://")
+    let path = Path::new(text);
+    let begins = path.has_root() || text.starts_with("./") || text.starts_with("../");
+    (begins || path.exists()) && !text.contains(is_odd) && !text.contains("://")
 }
 
 fn read_at_most(path: &str, max: u64) -> io::Result<Vec<u8>> {
@@ -281,7 +294,9 @@ mod tests {
 
     #[test]
     fn a_path_is_shown_only_if_it_looks_like_one() {
-        let read = |path: &'static str| mistakes("", |env| drop(env.file("NAME_FILE", path)));
+        let read = |path: &'static str| {
+            mistakes("", |env| drop(env.pem("NAME_FILE", path, "certificates", |_| true)))
+        };
         for path in ["/no/such/file", "./no-such_file", "../no.such", "src"] {
             assert!(read(path)[0].starts_with(&format!("NAME_FILE: `{path}`: ")), "{path}");
         }
@@ -297,7 +312,8 @@ mod tests {
             "s3cret",
         ] {
             let mistakes = read(secret);
-            assert!(mistakes[0].starts_with("NAME_FILE: it is not the path of a"), "{secret}");
+            let told = "NAME_FILE: it is not the path of a file: ";
+            assert!(mistakes[0].starts_with(told), "{mistakes:?}");
             assert!(!mistakes[0].contains("s3cret"), "{mistakes:?}");
         }
     }

@@ -371,13 +371,12 @@ fn check(env: &mut Env, url: &str) {
 /// `REDIS_CA_FILE`.
 fn authorities(env: &mut Env) -> Option<Vec<u8>> {
     let path = env.text("REDIS_CA_FILE")?;
-    let pem = env.file("REDIS_CA_FILE", &path)?;
-    let mut certificates = CertificateDer::pem_slice_iter(&pem).peekable();
-    if certificates.peek().is_none() || certificates.any(|certificate| certificate.is_err()) {
-        env.refuse(format_args!("REDIS_CA_FILE: `{path}` has no certificates in it, as PEM"));
-        return None;
-    }
-    Some(pem)
+    env.pem("REDIS_CA_FILE", &path, "certificates", are_certificates)
+}
+
+fn are_certificates(pem: &[u8]) -> bool {
+    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
+    certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
 }
 
 /// What connects to the server at `url`.

@@ -152,16 +152,13 @@ fn is(name: &str, known: &str) -> bool {
 /// Refuses what cannot be used, such as the path of a file that is missing or does not
 /// hold what it should.
 fn check(env: &mut Env, name: &str, value: &str, kind: Parameter) {
-    let (what, is_in): (_, fn(&[u8]) -> bool) = match kind {
-        Parameter::Authorities | Parameter::Certificate => ("certificates", are_certificates),
-        Parameter::Key => ("private key", is_key),
-        Parameter::Checked(check) => return check(env, name, value),
-        Parameter::Text => return,
-    };
-    let content = env.file(name, value);
-    // An error of the parser would show a line of it.
-    if content.is_some_and(|content| !is_in(&content)) {
-        env.refuse(format_args!("{name}: `{value}` has no {what} in it, as PEM"));
+    match kind {
+        Parameter::Text => {}
+        Parameter::Checked(check) => check(env, name, value),
+        Parameter::Authorities | Parameter::Certificate => {
+            env.pem(name, value, "certificates", are_certificates);
+        }
+        Parameter::Key => drop(env.pem(name, value, "private key", is_key)),
     }
 }
 

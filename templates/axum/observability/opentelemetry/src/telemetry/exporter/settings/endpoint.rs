@@ -113,13 +113,7 @@ fn pem(
     is_in: fn(&[u8]) -> bool,
 ) -> Option<Vec<u8>> {
     let (name, path) = kind.option(env, option)?;
-    let content = env.file(&name, &path)?;
-    if !is_in(&content) {
-        // An error of the parser would show a line of it.
-        env.refuse(format_args!("{name}: `{path}` has no {what} in it, as PEM"));
-        return None;
-    }
-    Some(content)
+    env.pem(&name, &path, what, is_in)
 }
 
 /// Whether there is a certificate, and none that cannot be used. The library would pass
