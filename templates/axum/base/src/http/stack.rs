@@ -273,8 +273,8 @@ fn request_id(headers: &HeaderMap) -> Box<str> {
 fn new_id() -> Uuid {
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(time.as_millis()).unwrap_or_default();
-    let random = fastrand::u128(..).to_le_bytes();
-    let [random @ .., _, _, _, _, _, _] = random;
+    let mut random = [0; 10];
+    fastrand::fill(&mut random);
     Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
