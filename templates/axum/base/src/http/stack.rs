@@ -235,14 +235,27 @@ pub fn last(mut response: Response) -> Response {
 fn has_a_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).into_iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Authority::try_from(host.as_bytes()).is_ok_and(|host| is_host(&host)),
+        (Some(host), None) => is_plain_host(host.as_bytes()) || is_authority(host.as_bytes()),
         (None, _) => request.version() < Version::HTTP_11,
         (Some(_), Some(_)) => false,
     }
 }
 
+/// Whether it is a name, and perhaps a port of up to four digits, as most clients send
+/// it. What is asked of an `Authority` is asked of a copy, at the cost of a metric.
+fn is_plain_host(host: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.".contains(byte);
+    let end = host.iter().position(|byte| !is_of_name(byte)).unwrap_or(host.len());
+    match &host[end..] {
+        [] => end > 0,
+        [b':', port @ ..] => end > 0 && port.len() < 5 && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
 /// Whether it is a host and perhaps a port, and no more.
-fn is_host(authority: &Authority) -> bool {
+fn is_authority(host: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(host) else { return false };
     let host = authority.host();
     let Some(port) = authority.as_str().strip_prefix(host) else { return false };
     let is_port = |port: &str| {

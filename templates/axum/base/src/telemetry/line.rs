@@ -213,17 +213,21 @@ fn number(text: &mut String, number: u64) {
     text.push_str(itoa::Buffer::new().format(number));
 }
 
-/// The last `digits` digits of a number.
-fn padded(text: &mut String, number: u32, digits: u32) {
-    let one_more = 10_u32.pow(digits);
-    text.push_str(&itoa::Buffer::new().format(one_more + number % one_more)[1..]);
+/// The last digits of a number, as many as there is room for.
+fn put(digits: &mut [u8], number: u32) {
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
 }
 
 /// A duration in milliseconds with three digits after the point.
 fn millis(text: &mut String, duration: Duration) {
     number(text, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-    text.push('.');
-    padded(text, duration.subsec_micros(), 3);
+    let mut digits = *b".000";
+    put(&mut digits[1..], duration.subsec_micros());
+    text.push_str(str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// An address as `Display` writes it.
@@ -287,15 +291,15 @@ fn timestamp(text: &mut String) {
     let now = OffsetDateTime::now_utc();
     let (year, month, day) = now.to_calendar_date();
     let (hour, minute, second, micro) = now.to_hms_micro();
-    padded(text, year.unsigned_abs(), 4);
-    let parts = [('-', u8::from(month)), ('-', day), ('T', hour), (':', minute), (':', second)];
-    for (before, part) in parts {
-        text.push(before);
-        padded(text, part.into(), 2);
-    }
-    text.push('.');
-    padded(text, micro, 6);
-    text.push('Z');
+    let mut text_of_now = *b"0000-00-00T00:00:00.000000Z";
+    put(&mut text_of_now[..4], year.unsigned_abs());
+    put(&mut text_of_now[5..7], u8::from(month).into());
+    put(&mut text_of_now[8..10], day.into());
+    put(&mut text_of_now[11..13], hour.into());
+    put(&mut text_of_now[14..16], minute.into());
+    put(&mut text_of_now[17..19], second.into());
+    put(&mut text_of_now[20..26], micro);
+    text.push_str(str::from_utf8(&text_of_now).unwrap_or_default());
 }
 
 #[cfg(test)]
