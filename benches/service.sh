@@ -5,6 +5,7 @@
 #   benches/service.sh --help
 #   benches/service.sh --write         three quarters of an hour, on a machine that has nothing else to do
 #   benches/service.sh --short
+#   benches/service.sh counts          instructions and system calls, against their bounds, whatever else the machine does
 #   benches/service.sh overload
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,13 +14,15 @@ source .ci/prepare
 step 'tools' >&2
 install cc gcc
 install git git
+install strace strace
+install valgrind valgrind
 install wrk wrk
 install psql postgresql-client
 install mariadb mariadb-client
 install redis-cli redis-tools
 install sqlite3 sqlite3
-# What Gin is built from is no program.
-[ -d /usr/share/gocode/src/github.com/gin-gonic/gin ] ||
+# What Gin is built from is no program. It is not counted.
+[ "${1:-}" = counts ] || [ -d /usr/share/gocode/src/github.com/gin-gonic/gin ] ||
     install gin golang-go golang-github-gin-gonic-gin-dev golang-github-google-uuid-dev golang-github-jackc-pgx-v4-dev \
         golang-github-patrickmn-go-cache-dev golang-github-prometheus-client-golang-dev
 servers >&2

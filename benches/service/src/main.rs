@@ -3,6 +3,7 @@
 
 mod builds;
 mod collector;
+mod counts;
 mod load;
 mod overload;
 mod plot;
@@ -17,7 +18,7 @@ use std::fs;
 use std::process::{Command, ExitCode};
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
@@ -48,6 +49,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Subcommands {
+    Counts(counts::Counts),
     Overload(overload::Overload),
 }
 
@@ -66,8 +68,9 @@ struct Compare {
     /// Fewer and shorter rounds, to see that it works.
     #[arg(long)]
     short: bool,
-    /// Puts the tables between the marks `<!-- service-bench -->` of README.md, and the plot into docs/service-bench.svg.
-    /// Without this the plot goes to target/service-bench/service-bench.svg.
+    /// Puts the tables between the marks `<!-- service-bench -->` of docs/service-bench.md, what was aimed at between those
+    /// of README.md, and the plot into docs/service-bench.svg. Without this the plot goes to
+    /// target/service-bench/service-bench.svg.
     #[arg(long, conflicts_with_all = ["only", "short"])]
     write: bool,
 }
@@ -80,6 +83,7 @@ fn names() -> PossibleValuesParser {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
+        Some(Subcommands::Counts(counts)) => counts.run(),
         Some(Subcommands::Overload(overload)) => overload.run(),
         None => arguments.compare.run().map(|()| true),
     };
@@ -95,10 +99,10 @@ fn main() -> ExitCode {
 
 impl Compare {
     fn run(&self) -> Result<()> {
-        let readme = builds::root().join("README.md");
         if self.write {
             // Not half an hour later.
-            table::put(&fs::read_to_string(&readme)?, "\n").context("README.md takes no tables")?;
+            table::write("README.md", None)?;
+            table::write("docs/service-bench.md", None)?;
         }
         let rounds = self.rounds.unwrap_or(if self.short { 3 } else { 7 });
         let seconds = self.seconds.unwrap_or(if self.short { 2 } else { 8 });
@@ -119,13 +123,14 @@ impl Compare {
         let outcomes = Outcomes(rounds::run(&built, &schema, rounds as usize, seconds)?);
 
         let about = about(rounds, seconds, busy)?;
-        let tables = format!("{}\n{about}\n", outcomes.tables()?);
+        let targets = format!("{}\n{about}\n", outcomes.targets()?);
+        let tables = format!("{}{targets}", outcomes.tables()?);
         let plot = plot::draw(&outcomes)?;
         print!("{tables}");
         let mut picture = builds::workshop()?.join("service-bench.svg");
         if self.write {
-            let text = fs::read_to_string(&readme)?;
-            fs::write(&readme, table::put(&text, &tables)?)?;
+            table::write("README.md", Some(&targets))?;
+            table::write("docs/service-bench.md", Some(&tables))?;
             picture = builds::root().join("docs/service-bench.svg");
         }
         if let Some(plot) = plot {

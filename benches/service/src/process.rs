@@ -44,16 +44,15 @@ pub struct Memory {
 }
 
 impl Process {
-    /// Starts a program with nothing in its environment but these variables and where to listen, and waits until it
+    /// Starts a command with nothing in its environment but these variables and where to listen, and waits until it
     /// serves.
     pub fn start(
-        program: &Path,
+        mut command: Command,
         variables: &[(&str, String)],
         directory: &Path,
     ) -> Result<Process> {
         let address = free_address()?;
         let (reader, writer) = io::pipe()?;
-        let mut command = Command::new(program);
         command
             .env_clear()
             .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -65,7 +64,7 @@ impl Process {
         let started = Instant::now();
         let child = command
             .spawn()
-            .with_context(|| format!("cannot start `{}`", program.display()))?;
+            .with_context(|| format!("cannot start `{}`", command.get_program().display()))?;
         // It holds the ends of the pipe that are the child's.
         drop(command);
         let mut process = Process {
@@ -108,7 +107,7 @@ impl Process {
         }
     }
 
-    fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
 }

@@ -50,7 +50,7 @@ pub struct Outcome {
 /// A subject with what it uses.
 pub struct Stage<'a> {
     pub subject: &'a Subject,
-    program: &'a Path,
+    pub program: &'a Path,
     variables: Vec<(&'static str, String)>,
     pub database: Database,
     directory: PathBuf,
@@ -100,7 +100,17 @@ impl<'a> Stage<'a> {
 
     /// Starts the service.
     pub fn start(&self) -> Result<Process> {
-        Process::start(self.program, &self.variables, &self.directory)
+        self.start_with(Command::new(self.program))
+    }
+
+    /// Starts the service by a command that runs its program.
+    pub fn start_with(&self, command: Command) -> Result<Process> {
+        Process::start(command, &self.variables, &self.directory)
+    }
+
+    /// The path that asks for the first account.
+    pub fn path(&self, question: Question) -> String {
+        self.subject.path(question, &servers::ids()[0])
     }
 
     fn paths(&self, question: Question) -> Vec<String> {

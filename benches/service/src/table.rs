@@ -1,9 +1,11 @@
 //! What came of it, as Markdown: medians of the rounds, and ratios of two subjects, which are taken within a round first.
 
 use std::fmt::Write;
+use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::builds;
 use crate::rounds::{Answer, Outcome};
 use crate::subjects::{FLOOR, GIN, QUESTIONS, Question};
 use crate::targets::TARGETS;
@@ -46,14 +48,13 @@ impl Outcomes {
         )
     }
 
-    /// All tables.
+    /// All that was measured.
     pub fn tables(&self) -> Result<String> {
         let mut text = String::new();
         for question in QUESTIONS {
             self.write_answers(&mut text, question)?;
         }
         self.write_processes(&mut text)?;
-        self.write_targets(&mut text)?;
         Ok(text)
     }
 
@@ -107,9 +108,9 @@ impl Outcomes {
         Ok(())
     }
 
-    fn write_targets(&self, text: &mut String) -> Result<()> {
-        writeln!(text, "| target | aim | measured | |")?;
-        writeln!(text, "|---|--:|--:|---|")?;
+    /// What was aimed at, and what was measured of it.
+    pub fn targets(&self) -> Result<String> {
+        let mut text = String::from("| target | aim | measured | |\n|---|--:|--:|---|\n");
         for target in TARGETS {
             let measured = target.measure(self);
             let verdict = measured.map_or("not measured".to_owned(), |measured| {
@@ -122,7 +123,7 @@ impl Outcomes {
                 cell(measured, 2)
             )?;
         }
-        Ok(())
+        Ok(text)
     }
 }
 
@@ -156,12 +157,28 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     Some((lower + upper) / 2.0)
 }
 
+/// Puts these lines between the marks of a Markdown file of the repository; without any it looks for the marks.
+///
+/// # Errors
+///
+/// It has no marks.
+pub fn write(name: &str, lines: Option<&str>) -> Result<()> {
+    let file = builds::root().join(name);
+    let text = fs::read_to_string(&file)?;
+    let text =
+        put(&text, lines.unwrap_or("\n")).with_context(|| format!("`{name}` takes no tables"))?;
+    if lines.is_some() {
+        fs::write(&file, text)?;
+    }
+    Ok(())
+}
+
 /// A text with something else between the marks.
 ///
 /// # Errors
 ///
 /// It has no marks.
-pub fn put(text: &str, between: &str) -> Result<String> {
+fn put(text: &str, between: &str) -> Result<String> {
     let [begin, end] = MARKS;
     let missing = || format!("there is no line `{}`", begin.trim());
     let (before, rest) = text.split_once(begin).with_context(missing)?;
