@@ -1,5 +1,6 @@
 //! A real Prometheus understands what a service shows of itself.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -31,8 +32,12 @@ pub const RULES: &[Check] = &[
         finds_the_configuration_right,
     ),
     (
-        "every_alert_leads_to_a_section_of_the_runbook",
-        every_alert_leads_to_a_section_of_the_runbook,
+        "every_alert_is_tested_to_fire_and_to_stay_silent",
+        every_alert_is_tested_to_fire_and_to_stay_silent,
+    ),
+    (
+        "every_alert_leads_to_a_query_in_the_runbook",
+        every_alert_leads_to_a_query_in_the_runbook,
     ),
 ];
 
@@ -137,32 +142,103 @@ fn finds_the_configuration_right(subject: &Subject) {
     run(Command::new("promtool").args(words).current_dir(&directory));
 }
 
-fn every_alert_leads_to_a_section_of_the_runbook(subject: &Subject) {
+/// An alert that never fires says nothing, and neither does one that always does: promtool has a case of each.
+fn every_alert_is_tested_to_fire_and_to_stay_silent(subject: &Subject) {
+    let project = subject.project();
+    let tests = project.read("deploy/prometheus/alerts.test.yml");
+    let mut lines = tests.lines().map(str::trim);
+    let (mut firing, mut silent) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(line) = lines.next() {
+        if let Some(alert) = line.strip_prefix("alertname: ") {
+            match lines.next() {
+                Some("exp_alerts: []") => silent.insert(alert),
+                Some("exp_alerts:") => firing.insert(alert),
+                other => panic!("`{alert}` is followed by {other:?}"),
+            };
+        }
+    }
+    let rules = project.read("deploy/prometheus/alerts.yml");
+    let alerts: BTreeSet<_> = alerts(&rules).into_iter().map(|alert| alert.name).collect();
+    assert!(!alerts.is_empty());
+    assert_eq!(firing, alerts, "have to be tested to fire");
+    assert_eq!(silent, alerts, "have to be tested to stay silent");
+}
+
+fn every_alert_leads_to_a_query_in_the_runbook(subject: &Subject) {
     let project = subject.project();
     let runbook = project.read("RUNBOOK.md");
-    let headings = runbook.lines().filter_map(|line| line.strip_prefix("## "));
-    let sections: Vec<_> = headings
-        .map(|heading| heading.to_lowercase().replace(' ', "-"))
-        .collect();
     let rules = project.read("deploy/prometheus/alerts.yml");
-    let (_, alerts) = rules.split_once("- alert: ").expect("there are some");
-    for alert in alerts.split("- alert: ") {
-        let url = alert
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("runbook_url: "));
-        let (page, section) = url
-            .unwrap_or_else(|| panic!("{alert}"))
-            .split_once('#')
-            .unwrap();
+    let alerts = alerts(&rules);
+    assert!(!alerts.is_empty());
+    for alert in alerts {
+        let (page, anchor) = alert.runbook_url.split_once('#').unwrap();
         assert!(
             page.starts_with("https://") && page.ends_with("/RUNBOOK.md"),
             "{page}"
         );
+        let sections: Vec<_> = sections(&runbook).collect();
+        let section = sections.iter().find(|section| section.anchor == anchor);
+        let section = section.unwrap_or_else(|| panic!("no section is `{anchor}`"));
         assert!(
-            sections.iter().any(|its| its == section),
-            "`{section}` in {sections:?}"
+            section.text.contains(&format!("`{}`", alert.name)),
+            "`{anchor}` does not name `{}`",
+            alert.name
+        );
+        assert!(
+            !section.queries().is_empty(),
+            "`{anchor}` has no query for `{}`",
+            alert.name
         );
     }
+}
+
+/// An alert as `alerts.yml` has it.
+struct Alert<'t> {
+    name: &'t str,
+    runbook_url: &'t str,
+}
+
+fn alerts(rules: &str) -> Vec<Alert<'_>> {
+    let alerts = rules.split("- alert: ").skip(1);
+    let alert = |text| {
+        let mut lines = str::lines(text).map(str::trim);
+        Alert {
+            name: lines.next().unwrap(),
+            runbook_url: lines
+                .find_map(|line| line.strip_prefix("runbook_url: "))
+                .unwrap_or_else(|| panic!("it leads nowhere: {text}")),
+        }
+    };
+    alerts.map(alert).collect()
+}
+
+/// A section of a runbook.
+struct Section<'t> {
+    /// What an address ends with that leads to it.
+    anchor: String,
+    text: &'t str,
+}
+
+impl<'t> Section<'t> {
+    /// The lines of its blocks of PromQL, each of which is a query.
+    fn queries(&self) -> Vec<&'t str> {
+        let blocks = self.text.split("```promql\n").skip(1);
+        blocks
+            .flat_map(|block| block.split("```").next().unwrap().lines())
+            .collect()
+    }
+}
+
+fn sections(runbook: &str) -> impl Iterator<Item = Section<'_>> {
+    runbook.split("\n## ").skip(1).map(|text| Section {
+        anchor: text
+            .lines()
+            .next()
+            .unwrap()
+            .to_lowercase()
+            .replace(' ', "-"),
+        text,
+    })
 }
 
 fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
