@@ -10,8 +10,10 @@
 
 mod checks;
 mod lock;
+mod operator;
 mod pooler;
 mod project;
+mod prometheus;
 mod promises;
 mod readme;
 mod scrape;
@@ -20,6 +22,7 @@ mod service;
 mod soak;
 mod volume;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -66,16 +69,27 @@ fn trials() -> Vec<Trial> {
         }
     }
     let combinations = combinations::all(&preset.choices);
-    for soaked in soak::COMBINATIONS {
-        let options = combinations
-            .iter()
-            .find(|options| combinations::name(options) == *soaked);
-        let options = options.unwrap_or_else(|| panic!("there is no combination `{soaked}`"));
-        let subject = Subject::of(&preset, options);
-        trials.extend(ignored(
-            subject.trials(&format!("soak::{soaked}"), &[soak::ALL]),
-        ));
+    // What both use is built once.
+    let mut subjects: BTreeMap<&str, Arc<Subject>> = BTreeMap::new();
+    for (prefix, names, checks) in [
+        ("soak", soak::COMBINATIONS, soak::ALL),
+        ("operator", operator::combinations(), operator::ALL),
+    ] {
+        for name in names {
+            let subject = subjects.entry(name).or_insert_with(|| {
+                let options = combinations
+                    .iter()
+                    .find(|options| combinations::name(options) == *name);
+                let options = options.unwrap_or_else(|| panic!("there is no combination `{name}`"));
+                Subject::of(&preset, options)
+            });
+            let subject = Arc::clone(subject);
+            trials.extend(ignored(
+                subject.trials(&format!("{prefix}::{name}"), &[checks]),
+            ));
+        }
     }
+    drop(subjects);
     let scraped = [scrape::ALL, scrape::RULES].concat();
     for (observability, cache, checks) in [
         ("prometheus", "memory", &scraped[..]),

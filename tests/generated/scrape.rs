@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::project::{Running, run};
-use crate::service::free_address;
+use crate::project::run;
+use crate::prometheus::{Prometheus, eventually};
 use crate::{Check, Subject};
 
 pub const ALL: &[Check] = &[
@@ -53,29 +51,10 @@ fn scrapes_the_service_with_the_projects_own_configuration(subject: &Subject) {
         .replace("app:9090", &service.admin().to_string())
         .replace("15s", "1s");
     fs::write(directory.join("here.yml"), configuration).unwrap();
-    let address = free_address();
-    let prometheus = Command::new("prometheus")
-        .current_dir(&directory)
-        .arg("--config.file=here.yml")
-        .arg(format!("--web.listen-address={address}"))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            directory.join("data").display()
-        ))
-        .stderr(Stdio::null())
-        .spawn();
-    let _prometheus = Running(prometheus.expect("the Debian package `prometheus` brings it"));
-
-    let ask = |path: &str, query: &str| -> Option<Value> {
-        let url = format!("http://{address}/api/v1/{path}");
-        let mut answer = ureq::get(url).query("query", query).call().ok()?;
-        serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
-    };
+    let prometheus = Prometheus::start(&directory, "here.yml");
     let value = |query: &str| {
-        let answer = ask("query", query)?;
-        answer["data"]["result"][0]["value"][1]
-            .as_str()
-            .map(str::to_owned)
+        let data = prometheus.try_get("query", &[("query", query)])?;
+        data["result"][0]["value"][1].as_str().map(str::to_owned)
     };
     let created = format!(
         "http_server_request_duration_seconds_count{{http_request_method=\"POST\",\
@@ -88,8 +67,8 @@ fn scrapes_the_service_with_the_projects_own_configuration(subject: &Subject) {
     // Every rule can be evaluated, and none has anything to say of a service that is well. Before the first scrape there
     // was none.
     let rules = || {
-        let rules = ask("rules", "")?;
-        let groups = rules["data"]["groups"].as_array()?.iter();
+        let rules = prometheus.try_get("rules", &[])?;
+        let groups = rules["groups"].as_array()?.iter();
         let rules: Vec<Value> = groups
             .flat_map(|group| group["rules"].as_array().unwrap().clone())
             .collect();
@@ -193,12 +172,12 @@ fn every_alert_leads_to_a_query_in_the_runbook(subject: &Subject) {
 }
 
 /// An alert as `alerts.yml` has it.
-struct Alert<'t> {
-    name: &'t str,
+pub struct Alert<'t> {
+    pub name: &'t str,
     runbook_url: &'t str,
 }
 
-fn alerts(rules: &str) -> Vec<Alert<'_>> {
+pub fn alerts(rules: &str) -> Vec<Alert<'_>> {
     let alerts = rules.split("- alert: ").skip(1);
     let alert = |text| {
         let mut lines = str::lines(text).map(str::trim);
@@ -213,7 +192,7 @@ fn alerts(rules: &str) -> Vec<Alert<'_>> {
 }
 
 /// A section of a runbook.
-struct Section<'t> {
+pub struct Section<'t> {
     /// What an address ends with that leads to it.
     anchor: String,
     text: &'t str,
@@ -221,7 +200,7 @@ struct Section<'t> {
 
 impl<'t> Section<'t> {
     /// The lines of its blocks of PromQL, each of which is a query.
-    fn queries(&self) -> Vec<&'t str> {
+    pub fn queries(&self) -> Vec<&'t str> {
         let blocks = self.text.split("```promql\n").skip(1);
         blocks
             .flat_map(|block| block.split("```").next().unwrap().lines())
@@ -229,7 +208,7 @@ impl<'t> Section<'t> {
     }
 }
 
-fn sections(runbook: &str) -> impl Iterator<Item = Section<'_>> {
+pub fn sections(runbook: &str) -> impl Iterator<Item = Section<'_>> {
     runbook.split("\n## ").skip(1).map(|text| Section {
         anchor: text
             .lines()
@@ -239,15 +218,4 @@ fn sections(runbook: &str) -> impl Iterator<Item = Section<'_>> {
             .replace(' ', "-"),
         text,
     })
-}
-
-fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "it has not come about");
-        thread::sleep(Duration::from_millis(200));
-    }
 }

@@ -4,7 +4,7 @@
 //! Each service is soaked for about `SOAK_SECONDS`, and what came of it is printed as a row of a table.
 
 pub mod client;
-mod faults;
+pub mod faults;
 
 use std::env;
 use std::fs;
