@@ -9,6 +9,7 @@
 //! Dependencies are compiled once for all projects, under `target/tmp/generated` or `$GENERATED_TARGET_DIR`.
 
 mod checks;
+mod limits;
 mod lock;
 mod operator;
 mod pooler;
@@ -58,7 +59,7 @@ fn trials() -> Vec<Trial> {
     for options in combinations::all(&preset.choices) {
         let name = combinations::name(&options);
         let subject = Subject::of(&preset, &options);
-        let promises = promises::of(&options);
+        let promises = [promises::of(&options), limits::of(&options)].concat();
         match &verified {
             Some(verified) if !verified.contains(&options) => {}
             Some(_) => trials.extend(subject.trials(&name, &[&promises])),

@@ -86,8 +86,32 @@ impl Database {
 
     /// The command that has the server do something. It prints rows without a head, their fields apart by tabs.
     pub fn client(&self, sql: &str) -> Command {
+        let mut client = self.program();
+        let command = match self.is_mysql() {
+            true => "--execute",
+            false => "--command",
+        };
+        client.args([command, sql]);
+        client
+    }
+
+    /// The command that does in this database what it reads, a line after the other.
+    pub fn session(&self) -> Command {
+        let mut client = self.program();
+        match self.is_mysql() {
+            true => client.args(["--unbuffered", &self.name]),
+            false => client.args(["--dbname", &self.url]),
+        };
+        client
+    }
+
+    fn is_mysql(&self) -> bool {
+        self.server.starts_with("mysql:")
+    }
+
+    fn program(&self) -> Command {
         let uri: Uri = self.server.parse().unwrap();
-        if uri.scheme_str() == Some("mysql") {
+        if self.is_mysql() {
             let authority = uri.authority().unwrap().as_str();
             let user = authority.split_once('@').map_or("root", |(user, _)| user);
             let (user, password) = user.split_once(':').unwrap_or((user, ""));
@@ -97,14 +121,13 @@ impl Database {
                 .args(["--protocol=tcp", "--user", user])
                 .args(["--host", uri.host().unwrap()])
                 .args(["--port", &uri.port_u16().unwrap_or(3306).to_string()])
-                .args(["--batch", "--skip-column-names", "--execute", sql]);
+                .args(["--batch", "--skip-column-names"]);
             return client;
         }
         let mut client = Command::new("psql");
         client
             .args(["--quiet", "--no-psqlrc", "--tuples-only", "--no-align"])
-            .args(["--field-separator", "\t", "--dbname", &self.server])
-            .args(["--command", sql]);
+            .args(["--field-separator", "\t", "--dbname", &self.server]);
         client
     }
 }
@@ -112,7 +135,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         // A pooler may still be connected.
-        let force = match self.server.starts_with("mysql:") {
+        let force = match self.is_mysql() {
             true => "",
             false => " WITH (FORCE)",
         };

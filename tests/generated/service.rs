@@ -74,6 +74,16 @@ impl Service {
         service
     }
 
+    /// Another one on what this one uses of its servers, which it must not outlive.
+    pub fn replica(&self) -> Service {
+        let mut command = Command::new(self.command.get_program());
+        command.env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.env(name, value.expect("none is taken away"));
+        }
+        Service::spawn(command, free_address(), free_address())
+    }
+
     fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while !self
@@ -112,6 +122,14 @@ impl Service {
     /// Its process, as the system knows it.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What the system tells of its process under this name, such as `VmRSS:`, in KiB.
+    pub fn kibibytes(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(name));
+        let value = value.unwrap().trim().strip_suffix(" kB").unwrap();
+        value.parse().unwrap()
     }
 
     /// Where it serves.

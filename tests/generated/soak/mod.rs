@@ -175,12 +175,9 @@ impl Soak {
 
     fn look(&self, metrics: &str) -> Rest {
         let process = format!("/proc/{}", self.service.pid());
-        let status = fs::read_to_string(format!("{process}/status")).unwrap();
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let memory = memory.unwrap().trim().strip_suffix(" kB").unwrap();
         let samples = metrics.lines().filter(|line| !line.starts_with('#'));
         Rest {
-            memory: memory.parse().unwrap(),
+            memory: self.service.kibibytes("VmRSS:"),
             descriptors: fs::read_dir(format!("{process}/fd")).unwrap().count(),
             label_sets: samples.filter(|line| !line.contains("_bucket{")).count(),
         }
