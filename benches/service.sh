@@ -6,7 +6,6 @@
 #   benches/service.sh --write         three quarters of an hour, on a machine that has nothing else to do
 #   benches/service.sh --short
 #   benches/service.sh counts          instructions and system calls, against their bounds, whatever else the machine does
-#   benches/service.sh overload
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source .ci/prepare

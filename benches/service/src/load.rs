@@ -1,7 +1,8 @@
 //! Load by wrk, and what came of it.
 //!
 //! The loop is closed: 64 clients ask again as soon as they have an answer. That is right for what is compared here, the
-//! cost of a request and the most that is served; what happens past that point is asked by `overload`, with an open loop.
+//! cost of a request and the most that is served; what happens past that point is asked by `tests/generated/limits`, with an
+//! open loop.
 //!
 //! wrk has one thread, which asks more than any subject can answer, and nothing is pinned. On two cores the load generator,
 //! the service and the database outnumber the cores whatever one does; a core of its own for wrk would leave the service

@@ -5,7 +5,6 @@ mod builds;
 mod collector;
 mod counts;
 mod load;
-mod overload;
 mod plot;
 mod process;
 mod rounds;
@@ -50,7 +49,6 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Subcommands {
     Counts(counts::Counts),
-    Overload(overload::Overload),
 }
 
 #[derive(Args)]
@@ -84,7 +82,6 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         Some(Subcommands::Counts(counts)) => counts.run(),
-        Some(Subcommands::Overload(overload)) => overload.run(),
         None => arguments.compare.run().map(|()| true),
     };
     match done {
