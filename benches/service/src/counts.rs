@@ -38,19 +38,19 @@ const BOUNDS: &[Bound] = &[
         subject: GENERATED,
         question: Question::Health,
         instructions: 37_500.0,
-        system_calls: 3.5,
+        system_calls: 2.2,
     },
     Bound {
         subject: GENERATED,
         question: Question::Cached,
         instructions: 50_500.0,
-        system_calls: 3.5,
+        system_calls: 2.2,
     },
     Bound {
         subject: UNCACHED,
         question: Question::Read,
         instructions: 75_000.0,
-        system_calls: 8.0,
+        system_calls: 4.5,
     },
 ];
 
@@ -210,9 +210,15 @@ fn system_calls(stage: &Stage, directory: &Path) -> Result<Vec<f64>> {
     counts.collect()
 }
 
-/// How many calls strace has listed: a line each, and one more where the call of another thread came in between.
+/// How many calls strace has listed: a line each, and one more where the call of another thread came in between. How often
+/// threads wait for each other, or for anything to do, depends on what else the machine does.
 fn calls(list: &str) -> usize {
-    let is_call = |line: &&str| line.contains('(') && !line.contains(" resumed>");
+    let is_call = |line: &&str| {
+        let waits = ["futex(", "epoll_wait(", "sched_yield("];
+        line.contains('(')
+            && !line.contains(" resumed>")
+            && !waits.iter().any(|wait| line.contains(wait))
+    };
     list.lines().filter(is_call).count()
 }
 
@@ -255,13 +261,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_that_is_listed_in_two_lines_is_one() {
+    fn a_call_that_is_listed_in_two_lines_is_one_and_a_wait_is_none() {
         let list = "12 read(3, \"a\", 1) = 1\n\
-                    12 epoll_wait(4,  <unfinished ...>\n\
+                    12 recvfrom(4,  <unfinished ...>\n\
                     13 futex(0x1, FUTEX_WAKE_PRIVATE, 1) = 0\n\
-                    12 <... epoll_wait resumed>[], 1024, 5) = 0\n\
+                    12 <... recvfrom resumed>\"a\", 5, 0, NULL, NULL) = 1\n\
                     13 +++ exited with 0 +++\n";
-        assert_eq!(calls(list), 3);
+        assert_eq!(calls(list), 2);
     }
 
     #[test]

@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn the_tables_show_each_subject_and_by_how_much_a_target_is_missed() {
         let outcomes = outcomes(&[(FLOOR, &[2.0]), (GENERATED, &[4.6])]);
-        let tables = outcomes.tables().unwrap();
+        let tables = outcomes.tables().unwrap() + &outcomes.targets().unwrap();
         let rows = [
             "| floor | 2.00 | 1.00 | – | 500 | 1.00 | 2.00 | 3.00 |",
             "| floor | 3.0 | – | – | 1.0 |",
