@@ -1,8 +1,8 @@
 //! What becomes of a service past its limits: asked for three times what it can do, for one thing by a thousand clients at
 //! once, and stopped while it is asked.
 //!
-//! Each check has a short form, which asserts what holds on a machine that has other things to do, and a long one of about
-//! `LIMITS_SECONDS`, which also asserts times and shares. What came of it is printed as a row of a table.
+//! Overload and restarts have a short form, which asserts what holds on a machine that has other things to do, and a long
+//! one of about `LIMITS_SECONDS`, which also asserts times and shares. What came of a check is printed as a row of a table.
 
 mod client;
 mod overload;

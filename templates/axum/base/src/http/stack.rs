@@ -242,7 +242,7 @@ fn has_a_host(request: &Request) -> bool {
 }
 
 /// Whether it is a name, and perhaps a port of up to four digits, as most clients send
-/// it. What is asked of an `Authority` is asked of a copy, at the cost of a metric.
+/// it. An `Authority` would copy it first, which costs as much as a metric.
 fn is_plain_host(host: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.".contains(byte);
     let end = host.iter().position(|byte| !is_of_name(byte)).unwrap_or(host.len());

@@ -213,8 +213,8 @@ fn number(text: &mut String, number: u64) {
     text.push_str(itoa::Buffer::new().format(number));
 }
 
-/// The last digits of a number, as many as there is room for.
-fn put(digits: &mut [u8], number: u32) {
+/// Writes the last digits of a number, as many as there is room for.
+fn write_digits(digits: &mut [u8], number: u32) {
     let mut rest = number;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (rest % 10) as u8;
@@ -226,7 +226,7 @@ fn put(digits: &mut [u8], number: u32) {
 fn millis(text: &mut String, duration: Duration) {
     number(text, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
     let mut digits = *b".000";
-    put(&mut digits[1..], duration.subsec_micros());
+    write_digits(&mut digits[1..], duration.subsec_micros());
     text.push_str(str::from_utf8(&digits).unwrap_or_default());
 }
 
@@ -292,13 +292,13 @@ fn timestamp(text: &mut String) {
     let (year, month, day) = now.to_calendar_date();
     let (hour, minute, second, micro) = now.to_hms_micro();
     let mut text_of_now = *b"0000-00-00T00:00:00.000000Z";
-    put(&mut text_of_now[..4], year.unsigned_abs());
-    put(&mut text_of_now[5..7], u8::from(month).into());
-    put(&mut text_of_now[8..10], day.into());
-    put(&mut text_of_now[11..13], hour.into());
-    put(&mut text_of_now[14..16], minute.into());
-    put(&mut text_of_now[17..19], second.into());
-    put(&mut text_of_now[20..26], micro);
+    write_digits(&mut text_of_now[..4], year.unsigned_abs());
+    write_digits(&mut text_of_now[5..7], u8::from(month).into());
+    write_digits(&mut text_of_now[8..10], day.into());
+    write_digits(&mut text_of_now[11..13], hour.into());
+    write_digits(&mut text_of_now[14..16], minute.into());
+    write_digits(&mut text_of_now[17..19], second.into());
+    write_digits(&mut text_of_now[20..26], micro);
     text.push_str(str::from_utf8(&text_of_now).unwrap_or_default());
 }
 
