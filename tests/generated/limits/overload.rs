@@ -27,9 +27,9 @@ pub const ALL: &[Check] = &[(
 /// How many times of what it can do it is asked for.
 const TIMES: f64 = 3.0;
 
-/// How long the database takes for a read, in seconds. As many requests as may be in flight have to be through the pool
-/// within `DATABASE_ACQUIRE_TIMEOUT_MS`: 512 x 15 ms / 10 connections is 0.8 s.
-const READ: f64 = 0.015;
+/// How long the database takes for a read, in seconds. Were as many as may be in flight to wait for the pool, they would
+/// for longer than `DATABASE_ACQUIRE_TIMEOUT_MS`: 512 x 30 ms / 10 connections is 1.5 s.
+const READ: f64 = 0.03;
 
 /// Clients that ask again as soon as they have their response, to see what it can do.
 const CLOSED: usize = 64;

@@ -52,6 +52,7 @@ const CLIENTS: usize = 1_000;
 /// Requests in flight and times such that nothing but the cache decides how many reads there are: a lock is waited for half
 /// as long as a statement may run.
 const PATIENT: &[(&str, &str)] = &[
+    ("HTTP_MAX_CONNECTIONS", "1100"),
     ("HTTP_MAX_IN_FLIGHT", "1024"),
     ("HTTP_REQUEST_TIMEOUT_MS", "30000"),
     ("DATABASE_STATEMENT_TIMEOUT_MS", "20000"),
@@ -60,6 +61,7 @@ const PATIENT: &[(&str, &str)] = &[
 
 /// The same with the defaults of all times.
 const PROMPT: &[(&str, &str)] = &[
+    ("HTTP_MAX_CONNECTIONS", "1100"),
     ("HTTP_MAX_IN_FLIGHT", "1024"),
     ("RUST_LOG", "info,request=off"),
 ];

@@ -7,18 +7,20 @@ mod head;
 pub mod peer;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -51,6 +53,10 @@ const BACKLOG: u32 = 1_024;
 /// there is no room for another one.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a new connection has for its first request before it may have to make room:
+/// the request may be here already, and its client would not repeat it.
+const FIRST_REQUEST: Duration = Duration::from_millis(100);
+
 /// How long a connection that looks idle is kept when the server stops: a request may
 /// be on its way.
 const LAST_REQUEST: Duration = Duration::from_millis(100);
@@ -76,6 +82,8 @@ pub struct Connections(Arc<Counts>);
 struct Counts {
     max: usize,
     open: AtomicUsize,
+    /// Whether another one waits for room.
+    is_full: AtomicBool,
     dismissed: AtomicU64,
     unreadable: AtomicU64,
 }
@@ -149,11 +157,18 @@ impl Server {
         drain_timeout: Duration,
     ) -> Drained {
         let Server { listener, timeouts, connections } = self;
-        let mut open =
-            Open { tasks: JoinSet::new(), peers: HashMap::new(), connections, told: None };
+        let mut open = Open {
+            tasks: JoinSet::new(),
+            peers: HashMap::new(),
+            connections: connections.clone(),
+            told: None,
+        };
         let serve = {
             let stop = stop.clone();
-            move |stream, peer| serve(stream, peer, timeouts, router.clone(), stop.clone())
+            move |stream, peer| {
+                let (router, connections) = (router.clone(), connections.clone());
+                serve(stream, peer, timeouts, router, connections, stop.clone())
+            }
         };
         loop {
             tokio::select! {
@@ -200,9 +215,13 @@ impl Server {
 
 impl Connections {
     fn new(max: usize) -> Connections {
-        let (open, dismissed, unreadable) =
-            (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Connections(Arc::new(Counts { max, open, dismissed, unreadable }))
+        Connections(Arc::new(Counts {
+            max,
+            open: AtomicUsize::new(0),
+            is_full: AtomicBool::new(false),
+            dismissed: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+        }))
     }
 
     /// How many there may be at once.
@@ -213,6 +232,11 @@ impl Connections {
     /// How many are open.
     pub fn open(&self) -> usize {
         self.0.open.load(Relaxed)
+    }
+
+    /// Whether another one waits for room.
+    fn is_full(&self) -> bool {
+        self.0.is_full.load(Relaxed)
     }
 
     /// How many were closed, since the start, to make room for others, or because their
@@ -260,23 +284,28 @@ impl Open {
         self.connections.0.open.store(self.peers.len(), Relaxed);
     }
 
-    /// Waits until there is room for another one. The connection whose peer has been
-    /// waited for longest is closed for it, so that clients who send nothing keep out
-    /// nobody. A connection with something to do stays.
+    /// Waits until there is room for another one. Until then each response is the last on
+    /// its connection. The connection whose peer has been waited for longest is closed,
+    /// too, so that clients who send nothing keep out nobody. One with something to do
+    /// stays, and so does a new one, for a moment.
     async fn make_room(&mut self) {
         let max = self.connections.max();
         while self.peers.len() >= max {
+            self.connections.0.is_full.store(true, Relaxed);
             if self.told.is_none_or(|told| told.elapsed() >= FULL_TOLD) {
                 tracing::warn!(max, "no room for another connection: one that is idle makes it");
                 self.told = Some(Instant::now());
             }
             let peers = self.peers.values();
             let awaited = peers.filter_map(|peer| Some((peer.awaited_since()?, peer)));
-            if let Some((_, peer)) = awaited.min_by_key(|(since, _)| *since) {
+            let spared = |peer: &Peer| peer.connected().elapsed() < FIRST_REQUEST;
+            let may_go = awaited.filter(|(_, peer)| !spared(peer));
+            if let Some((_, peer)) = may_go.min_by_key(|(since, _)| *since) {
                 peer.dismiss();
             }
             let _ = timeout(FULL_PAUSE, self.one_ends()).await;
         }
+        self.connections.0.is_full.store(false, Relaxed);
     }
 }
 
@@ -299,6 +328,7 @@ fn serve(
     peer: Peer,
     timeouts: Timeouts,
     router: Router,
+    connections: Connections,
     stop: CancellationToken,
 ) -> impl Future<Output = End> + use<> {
     // Small answers must not wait for a full packet. Not being able to say
@@ -315,7 +345,11 @@ fn serve(
     let requests_peer = peer.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(requests_peer.clone());
-        router.call(request)
+        let (response, connections) = (router.call(request), connections.clone());
+        async move {
+            let response = response.await?;
+            Ok::<_, Infallible>(if connections.is_full() { last(response) } else { response })
+        }
     });
     let connection = http1::Builder::new()
         .timer(timer)
@@ -351,6 +385,12 @@ fn serve(
         }
         End::Closed
     }
+}
+
+/// A response after which the connection ends.
+pub fn last<B>(mut response: Response<B>) -> Response<B> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Up to `room` connections that nobody has accepted yet. Their clients have sent a

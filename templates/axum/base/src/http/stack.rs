@@ -43,6 +43,7 @@ use super::client::TrustedProxies;
 use super::health::Health;
 use super::problem::{CLIENT_DISCONNECTED, Problem};
 use crate::context::Context;
+use crate::server::last;
 use crate::server::peer::{Awaited, Peer};
 use crate::telemetry::line::RequestLine;
 use crate::telemetry::log::Log;
@@ -50,8 +51,6 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{RequestEnd, Route, method_name, panic_message, shortened};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Headers that let their sender in.
 const CREDENTIALS: [HeaderName; 3] =
@@ -221,12 +220,6 @@ pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next)
         response = last(response);
     }
     record.end(&response);
-    response
-}
-
-/// A response after which the connection ends.
-pub fn last(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CONNECTION, CLOSE);
     response
 }
 

@@ -125,12 +125,14 @@ impl Dependency {
         F: Future<Output = Result<T, E>>,
     {
         self.0.budget.earn();
+        let mut counted = Counted { dependency: &self.0, outcome: Outcome::Cancelled };
         let mut is_first = true;
         loop {
             // Held here, and nowhere else: a future that is passed on by value takes its
             // space at each step of the way.
             let result = self.attempt(context, call, pin!(attempt())).await;
             let Err(error) = result else {
+                counted.outcome = Outcome::Ok;
                 self.settle(Outcome::Ok, None);
                 return result;
             };
@@ -144,7 +146,8 @@ impl Dependency {
                     continue;
                 }
             }
-            self.settle(error.outcome(), Some((&error, error.error_type())));
+            counted.outcome = error.outcome();
+            self.settle(counted.outcome, Some((&error, error.error_type())));
             return Err(error);
         }
     }
@@ -159,30 +162,31 @@ impl Dependency {
         if limit.is_zero() {
             return Err(CallError::Rejected);
         }
-        let started = Instant::now();
+        let Call { operation: name, collection, .. } = call;
+        let operation = Operation { system: self.0.system, name, collection };
+        let mut timed = Timed {
+            dependency: &self.0,
+            context,
+            operation,
+            started: Instant::now(),
+            error_type: Some("cancelled"),
+        };
         let result = match timeout(limit, attempt).await {
             Ok(result) => result.map_err(CallError::Failed),
             Err(_) => Err(CallError::Timeout),
         };
-        let time = started.elapsed();
-        context.waited(self.0.name, time);
-        let Call { operation: name, collection, .. } = call;
-        let operation = Operation { system: self.0.system, name, collection };
-        let error_type = result.as_ref().err().map(CallError::error_type);
-        self.0.metrics.operation(operation, error_type, time);
-        context.span().called(operation, error_type, time);
+        timed.error_type = result.as_ref().err().map(CallError::error_type);
         result
     }
 
-    /// Counts a call that has ended. One that was a mistake of ours, or was never
-    /// tried, says nothing of the dependency.
+    /// What a call that has ended says of the dependency: nothing, if it was a mistake of
+    /// ours or was never tried.
     fn settle(&self, outcome: Outcome, error: Option<(&dyn Display, &'static str)>) {
         let Inner { name: dependency, metrics, .. } = &*self.0;
-        metrics.dependency_request(dependency, outcome);
         let error = match outcome {
             Outcome::Ok => None,
             Outcome::Error | Outcome::Timeout => error,
-            Outcome::Misused | Outcome::Rejected => return,
+            Outcome::Misused | Outcome::Rejected | Outcome::Cancelled => return,
         };
         // Told of while it is held, so that changes are told of in their order.
         let mut state = self.state();
@@ -201,6 +205,37 @@ impl Dependency {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a call when it has ended, or when its caller leaves and drops it.
+struct Counted<'a> {
+    dependency: &'a Inner,
+    outcome: Outcome,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.dependency.metrics.dependency_request(self.dependency.name, self.outcome);
+    }
+}
+
+/// Tells how long an attempt took, also when its caller leaves and drops it.
+struct Timed<'a> {
+    dependency: &'a Inner,
+    context: &'a Context,
+    operation: Operation,
+    started: Instant,
+    error_type: Option<&'static str>,
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        let Timed { dependency, context, operation, started, error_type } = *self;
+        let time = started.elapsed();
+        context.waited(dependency.name, time);
+        dependency.metrics.operation(operation, error_type, time);
+        context.span().called(operation, error_type, time);
     }
 }
 
@@ -339,6 +374,21 @@ mod tests {
         assert!(matches!(result, Err(CallError::Timeout)));
         let [waits] = &context.waits()[..] else { panic!("one dependency was called") };
         assert_eq!((waits.dependency, waits.calls), ("database", 1));
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_caller_leaves_is_told_of() {
+        let (dependency, context) = dependency();
+        let hang = || async {
+            sleep(Duration::from_secs(60)).await;
+            Ok::<(), Broken>(())
+        };
+        let patience = Duration::from_millis(10);
+        let left = timeout(patience, dependency.call(&context, call(Retry::Once), hang)).await;
+        assert!(left.is_err());
+        let [waits] = &context.waits()[..] else { panic!("one dependency was called") };
+        assert_eq!((waits.dependency, waits.calls), ("database", 1));
+        assert!(waits.time >= patience);
     }
 
     #[tokio::test]

@@ -76,7 +76,8 @@ impl Failure for sqlx::Error {
     fn outcome(&self) -> Outcome {
         match self {
             sqlx::Error::RowNotFound => Outcome::Ok,
-            sqlx::Error::PoolTimedOut => Outcome::Timeout,
+            // All connections were in use: the database was not asked.
+            sqlx::Error::PoolTimedOut => Outcome::Rejected,
             sqlx::Error::Io(error) if is_timeout(error) => Outcome::Timeout,
             sqlx::Error::Database(error) => match meaning(&**error) {
                 Meaning::Constraint => Outcome::Ok,

@@ -10,15 +10,21 @@
 //! A call is cut off by dropping its future, at any `await`. So a lease closes its
 //! connection unless [`Lease::end`] says otherwise, and whatever is forgotten
 //! costs a connection and never a write.
+//!
+//! The server goes on with a statement whose client has gone. So a connection that is
+//! closed keeps its place in the pool until the server is done with it: however many
+//! callers leave, the server has no more connections than there may be.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Object, PoolError, RecycleError, RecycleResult};
 use futures_util::future::join_all;
 use sqlx::Connection;
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use super::meaning::verdict;
@@ -47,6 +53,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// stays as it is is not connected to over and over again: a newer connection is kept
 /// although it is of no use.
 const REPLACE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The part of the acquire timeout that a caller may be expected to wait. One that would
+/// wait for longer is refused at once, since it would most likely be refused in the end;
+/// the rest is for what the expectation is wrong by.
+const HOPE: f64 = 0.75;
 
 /// How to make connections.
 pub trait Connector: Send + Sync + 'static {
@@ -85,6 +96,8 @@ pub struct Limits {
     pub min_connections: usize,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
+    /// After this time the server has ended a statement by itself.
+    pub statement_timeout: Duration,
     /// Whether connections are closed after [`LIFETIME`] and [`IDLE`].
     pub ages: bool,
 }
@@ -118,6 +131,11 @@ struct Manager<C> {
     /// When a connection last did not respond to a test. Those that lay idle at that
     /// time are not tested one by one, but closed.
     silent: Moment,
+    /// Callers that wait for a connection.
+    waiting: Count,
+    /// Connections that are being made.
+    making: Count,
+    lease_time: LeaseTime,
 }
 
 /// A connection, and what is known of it.
@@ -151,6 +169,9 @@ impl<C: Connector> Pool<C> {
             failed: Moment::default(),
             replaced: Moment::default(),
             silent: Moment::default(),
+            waiting: Count::default(),
+            making: Count::default(),
+            lease_time: LeaseTime::default(),
         };
         // The one used last is lent first, so that those beyond need fall idle.
         let connections = managed::Pool::builder(manager)
@@ -165,21 +186,24 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Errors
     ///
-    /// None is free in time, or none can be made.
+    /// None is free in time, or so many wait that none will be, or none can be made.
     pub async fn lend(&self) -> Result<Lease<C>, sqlx::Error> {
-        let started = Instant::now();
+        if self.is_hopeless() {
+            self.metrics.pool_timeout(self.name);
+            return Err(sqlx::Error::PoolTimedOut);
+        }
         let pending = Pending::new(self);
         let lent = timeout(self.limits.acquire_timeout, self.connections.get()).await;
-        drop(pending);
         match lent {
             Ok(Ok(connection)) => {
-                self.metrics.pool_wait(self.name, started.elapsed());
-                Ok(Lease { connection: Some(connection), lent: Instant::now() })
+                pending.ends_well();
+                let Limits { statement_timeout, .. } = self.limits;
+                Ok(Lease { connection: Some(connection), lent: Instant::now(), statement_timeout })
             }
             Ok(Err(PoolError::Backend(error))) => Err(error),
             Ok(Err(_)) => Err(sqlx::Error::PoolClosed),
             // No caller held it up but the server.
-            Err(_) if self.connections.status().size < self.limits.max_connections => {
+            Err(_) if !self.is_full() => {
                 let error = "the server accepts no connection in time";
                 Err(io::Error::new(io::ErrorKind::TimedOut, error).into())
             }
@@ -188,6 +212,22 @@ impl<C: Connector> Pool<C> {
                 Err(sqlx::Error::PoolTimedOut)
             }
         }
+    }
+
+    /// Whether there are as many connections as there may be, and none is being made.
+    fn is_full(&self) -> bool {
+        let made = self.connections.status().size;
+        made.saturating_sub(self.connections.manager().making.get()) >= self.limits.max_connections
+    }
+
+    /// Whether those that wait already will take up the time that there is. A few always
+    /// wait, so that it is noticed when connections come back sooner than they did.
+    fn is_hopeless(&self) -> bool {
+        let Manager { waiting, lease_time, .. } = self.connections.manager();
+        let (waiting, connections) = (waiting.get(), self.limits.max_connections);
+        waiting >= connections
+            && lease_time.mean().mul_f64(waiting as f64 / connections as f64)
+                > self.limits.acquire_timeout.mul_f64(HOPE)
     }
 
     /// Closes what is old or has been idle for long, and opens what is missing of
@@ -247,6 +287,7 @@ impl<C: Connector> managed::Manager for Manager<C> {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Held<C::Connection>, sqlx::Error> {
+        let _making = self.making.one();
         // Before: the server may change while it is made.
         let made = Instant::now();
         // On the heap: few calls make a connection, and what that takes would be moved
@@ -290,6 +331,7 @@ pub struct Lease<C: Connector> {
     /// There until it ends.
     connection: Option<Object<Manager<C>>>,
     lent: Instant,
+    statement_timeout: Duration,
 }
 
 impl<C: Connector> Lease<C> {
@@ -303,7 +345,7 @@ impl<C: Connector> Lease<C> {
         let verdict = result.as_ref().err().map_or(Verdict::Keep, verdict);
         if !self.is_kept(verdict) {
             self.close(verdict);
-        } else if let Some(mut object) = self.connection.take() {
+        } else if let Some(mut object) = self.take() {
             object.idle_since = Instant::now();
         }
         result
@@ -312,14 +354,14 @@ impl<C: Connector> Lease<C> {
     /// Whether the connection is lent again. One that is of no use is, if it was made
     /// after all were replaced, and another one would be made too soon.
     fn is_kept(&self, verdict: Verdict) -> bool {
-        match (verdict, self.manager()) {
-            (Verdict::Keep, _) => true,
-            (Verdict::Replace, Some(pool)) => {
+        match verdict {
+            Verdict::Keep => true,
+            Verdict::Close => false,
+            Verdict::Replace => self.manager().is_some_and(|pool| {
                 pool.manager().replaced.note(REPLACE_PAUSE);
                 let made = self.connection.as_ref().map(|object| object.made);
                 made.is_some_and(|made| !pool.manager().replaced.is_since(made))
-            }
-            _ => false,
+            }),
         }
     }
 
@@ -331,7 +373,16 @@ impl<C: Connector> Lease<C> {
                 _ => pool.manager().failed.note(Duration::ZERO),
             }
         }
-        self.connection.take().map(Object::take);
+        self.take().map(Object::take);
+    }
+
+    /// The connection, unless it was taken; notes how long it was lent.
+    fn take(&mut self) -> Option<Object<Manager<C>>> {
+        let object = self.connection.take()?;
+        if let Some(pool) = Object::pool(&object) {
+            pool.manager().lease_time.note(self.lent.elapsed());
+        }
+        Some(object)
     }
 
     fn manager(&self) -> Option<managed::Pool<Manager<C>>> {
@@ -355,11 +406,20 @@ impl<C: Connector> DerefMut for Lease<C> {
 
 impl<C: Connector> Drop for Lease<C> {
     fn drop(&mut self) {
-        let Some(object) = self.connection.take() else { return };
-        if let (true, Some(pool)) = (self.lent.elapsed() >= SILENCE, Object::pool(&object)) {
+        let (lent, Some(mut object)) = (self.lent.elapsed(), self.take()) else { return };
+        if let (true, Some(pool)) = (lent >= SILENCE, Object::pool(&object)) {
             pool.manager().failed.note(Duration::ZERO);
         }
-        drop(Object::take(object));
+        let rest = self.statement_timeout.saturating_sub(lent);
+        let closed = async move {
+            // Its response comes after that of the statement that was left.
+            let _ = timeout(rest, object.connection.ping()).await;
+            drop(Object::take(object));
+        };
+        // Without a runtime there is nothing more to wait for.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(closed);
+        }
     }
 }
 
@@ -456,19 +516,85 @@ impl Moment {
     }
 }
 
-/// A caller that waits for a connection, until it has one or is dropped.
-struct Pending<'a, C: Connector>(&'a Pool<C>);
+/// How long connections are lent, on average, in nanoseconds. Two that come back at the
+/// same time may count as one.
+#[derive(Default)]
+struct LeaseTime(AtomicU64);
+
+impl LeaseTime {
+    /// How many of the last leases make the average.
+    const WEIGHT: u64 = 32;
+
+    /// A lease counts for so many times the average and a millisecond at the most: one
+    /// statement that hung says little of those that come.
+    const MOST: u64 = 4;
+    const MILLISECOND: u64 = 1_000_000;
+
+    fn note(&self, lent: Duration) {
+        let mean = self.0.load(Relaxed);
+        let most = LeaseTime::MOST * mean + LeaseTime::MILLISECOND;
+        let lent = u64::try_from(lent.as_nanos()).unwrap_or(u64::MAX).min(most);
+        self.0.store(mean - mean / LeaseTime::WEIGHT + lent / LeaseTime::WEIGHT, Relaxed);
+    }
+
+    fn mean(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Relaxed))
+    }
+}
+
+/// How many of something there are at the moment.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Count {
+    /// One more, until it is dropped.
+    fn one(&self) -> Counted<'_> {
+        self.0.fetch_add(1, Relaxed);
+        Counted(self)
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+#[must_use]
+struct Counted<'a>(&'a Count);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A caller that waits for a connection, until it has one, or leaves.
+struct Pending<'a, C: Connector> {
+    pool: &'a Pool<C>,
+    _waiting: Counted<'a>,
+    started: Instant,
+    is_lent: bool,
+}
 
 impl<C: Connector> Pending<'_, C> {
     fn new(pool: &Pool<C>) -> Pending<'_, C> {
         pool.metrics.pool_pending(pool.name, 1);
-        Pending(pool)
+        let waiting = pool.connections.manager().waiting.one();
+        Pending { pool, _waiting: waiting, started: Instant::now(), is_lent: false }
+    }
+
+    fn ends_well(mut self) {
+        self.is_lent = true;
     }
 }
 
 impl<C: Connector> Drop for Pending<'_, C> {
     fn drop(&mut self) {
-        self.0.metrics.pool_pending(self.0.name, -1);
+        let Pool { name, metrics, .. } = self.pool;
+        metrics.pool_pending(name, -1);
+        // Or else it was the server that was waited for.
+        if self.is_lent || self.pool.is_full() {
+            metrics.pool_wait(name, self.started.elapsed());
+        }
     }
 }
 
@@ -497,5 +623,18 @@ mod tests {
         let used = Held { idle_since: now + LIFETIME, ..held(now) };
         assert!(used.is_due(now + LIFETIME, &mut 0));
         assert!(!used.is_due(now + LIFETIME - SECOND, &mut 0));
+    }
+
+    #[test]
+    fn the_average_of_leases_follows_what_most_of_them_take() {
+        let leases = LeaseTime::default();
+        let after = |count, millis| {
+            (0..count).for_each(|_| leases.note(Duration::from_millis(millis)));
+            leases.mean().as_secs_f64() * 1_000.0
+        };
+        assert!((18.0..=20.0).contains(&after(200, 20)));
+        assert!((1.0..1.1).contains(&after(200, 1)));
+        assert!(after(1, 60_000) < 1.3, "one that hung");
+        assert!(after(200, 60_000) > 1_000.0, "all hang");
     }
 }

@@ -50,6 +50,11 @@ impl Peer {
         self.0.addr
     }
 
+    /// When it connected.
+    pub fn connected(&self) -> Instant {
+        self.0.connected
+    }
+
     /// Notes that the peer is waited for, until the guard is dropped.
     pub fn wait(&self, awaited: Awaited) -> Waiting {
         let millis = u64::try_from(self.0.connected.elapsed().as_millis()).unwrap_or(u64::MAX);

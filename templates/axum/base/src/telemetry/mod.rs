@@ -135,13 +135,21 @@ pub enum Outcome {
     /// It was asked for what it can't do, such as a row of a table that is not
     /// there: a mistake of ours.
     Misused,
-    /// Not tried: there was no time left, or no hope.
+    /// Not tried: there was no time left, no connection free, or no hope.
     Rejected,
+    /// Its caller left before it ended.
+    Cancelled,
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 5] =
-        [Outcome::Ok, Outcome::Error, Outcome::Timeout, Outcome::Misused, Outcome::Rejected];
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Ok,
+        Outcome::Error,
+        Outcome::Timeout,
+        Outcome::Misused,
+        Outcome::Rejected,
+        Outcome::Cancelled,
+    ];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -151,6 +159,7 @@ impl Outcome {
             Outcome::Timeout => "timeout",
             Outcome::Misused => "misused",
             Outcome::Rejected => "rejected",
+            Outcome::Cancelled => "cancelled",
         }
     }
 }

@@ -125,7 +125,7 @@ async fn large_bodies_share_a_limit_and_keep_out_no_small_one() {
 
 #[tokio::test]
 async fn clients_that_keep_the_service_waiting_make_room_for_others() {
-    let app = TestApp::with(&[("HTTP_MAX_CONNECTIONS", "8")]).await;
+    let app = TestApp::with(&[("HTTP_MAX_CONNECTIONS", "8"), ("HTTP_MAX_IN_FLIGHT", "4")]).await;
     let half = format!("{}{}", chunked(ITEMS), chunk("{"));
     for text in ["", "GET /livez HTTP/1.1\r\nHost: te", &half] {
         let _waiting = connections(&app, 40, text).await;
@@ -143,8 +143,19 @@ async fn clients_that_keep_the_service_waiting_make_room_for_others() {
 }
 
 #[tokio::test]
+async fn more_clients_than_there_is_room_for_are_served_one_after_the_other() {
+    let app = TestApp::with(&[("HTTP_MAX_CONNECTIONS", "8"), ("HTTP_MAX_IN_FLIGHT", "4")]).await;
+    // Each keeps its connection for as long as it may.
+    let mut clients = connections(&app, 100, "GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    for client in &mut clients {
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert_eq!(app.metric("http_server_dismissed_connections_total", &[]).await, 0.0);
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_makes_room_for_others() {
-    let app = TestApp::with(&[("HTTP_MAX_CONNECTIONS", "2")]).await;
+    let app = TestApp::with(&[("HTTP_MAX_CONNECTIONS", "2"), ("HTTP_MAX_IN_FLIGHT", "1")]).await;
     let _unread = connections(&app, 2, LARGE).await;
     let mut client = app.connect().await;
     client.send("GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await;
@@ -179,7 +190,7 @@ async fn who_reads_a_large_response_too_slowly_is_let_go() {
 
 #[tokio::test]
 async fn a_request_that_is_being_served_keeps_its_connection() {
-    let app = TestApp::with(&[("HTTP_MAX_CONNECTIONS", "3")]).await;
+    let app = TestApp::with(&[("HTTP_MAX_CONNECTIONS", "4"), ("HTTP_MAX_IN_FLIGHT", "3")]).await;
     let wait = "GET /test/wait HTTP/1.1\r\nHost: test\r\n\r\n";
     let mut served = connections(&app, 3, wait).await;
     app.gate.entered(3).await;

@@ -372,7 +372,9 @@ async fn writes_are_refused_in_time_while_the_database_is_gone_and_work_when_it_
         let labels = [("dependency", "database"), ("outcome", outcome)];
         metrics.sum("dependency_requests_total", &labels)
     };
-    assert_eq!(failed("error") + failed("timeout"), 4.0);
+    // Where there is one connection to write with, the others do not get to it.
+    assert_eq!(failed("error") + failed("timeout") + failed("rejected"), 4.0);
+    assert!(failed("rejected") < 4.0);
     assert_eq!(metrics.sum(REQUESTS, &[("error_type", "dependency_unavailable")]), 4.0);
     assert_eq!(metrics.sum("dependency_retries_total", &[]), 0.0, "no write is repeated");
 

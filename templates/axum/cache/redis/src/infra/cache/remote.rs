@@ -263,7 +263,7 @@ impl Remote {
             return;
         }
         match outcome {
-            Outcome::Misused | Outcome::Rejected => return,
+            Outcome::Misused | Outcome::Rejected | Outcome::Cancelled => return,
             Outcome::Ok => {}
             // It is slow or dead. The kernel can take a quarter of an hour to find
             // out which, so the watch does.

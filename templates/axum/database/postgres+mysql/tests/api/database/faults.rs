@@ -86,8 +86,11 @@ impl TestApp {
         eventually("the database is back", back).await;
         self.create(ITEMS, email).await.json(201);
         assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+        // It is up when ten times as many calls are answered as have failed.
         let up = async || {
-            self.list(ITEMS, "").await.json(200);
+            for _ in 0..10 {
+                self.list(ITEMS, "").await.json(200);
+            }
             (self.metric("dependency_up", &UP).await == 1.0).then_some(())
         };
         eventually("the database is up", up).await;
@@ -223,6 +226,27 @@ async fn a_request_that_finds_no_free_connection_does_not_wait_for_long() {
     let metrics = app.metrics().await;
     assert!(metrics.sum("db_client_connection_timeouts_total", &[]) >= 1.0);
     assert_eq!(metrics.sum("db_client_connection_max", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn what_a_client_has_left_is_told_of_and_keeps_its_connection_until_the_server_is_done() {
+    let app = TestApp::with(&[("DATABASE_MAX_CONNECTIONS", "1")]).await;
+    app.create(ITEMS, "ada@example.org").await.json(201);
+    app.database.endless_reads(TABLE).await;
+    let mut client = app.connect().await;
+    let head = format!("GET {ITEMS} HTTP/1.1\r\nHost: test\r\nX-Request-Id: left\r\n\r\n");
+    client.send(&head).await;
+    let (used, labels) = USED;
+    app.until_metric(used, labels, 1.0).await;
+    drop(client);
+
+    let cancelled = [("outcome", "cancelled")];
+    app.until_metric("dependency_requests_total", &cancelled, 1.0).await;
+    assert_eq!(app.failed("cancelled").await, 1.0);
+    assert_eq!(app.metric(used, labels).await, 1.0);
+    let line = app.log.request("left").await;
+    assert_eq!((&line["status"], &line["database_calls"]), (&json!(499), &json!(1)));
+    app.until_metric(used, labels, 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
