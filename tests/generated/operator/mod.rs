@@ -90,6 +90,7 @@ const SIGNS: &[Sign] = &[
         series.labels["http_response_status_code"] == "503" && value > 0.0
     }),
     ("error_type!=\"\"", |_, value| value > 0.0),
+    ("http_server_in_flight", |_, value| value > 0.8),
     ("http_server_shed_requests_total", |_, value| value > 0.0),
     ("dependency_retries_total", |_, value| value > 0.0),
     ("dependency_up", |series, value| {

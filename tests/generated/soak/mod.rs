@@ -210,6 +210,7 @@ pub fn check<'a>(witness: &mut Client, clients: impl IntoIterator<Item = &'a mut
 fn is_busy(sample: &str) -> bool {
     let is_named = [
         "http_server_active_requests",
+        "http_server_in_flight",
         "db_client_connection_pending_requests",
     ]
     .iter()

@@ -78,7 +78,7 @@ struct Inner {
     log: Log,
     bodies: Bodies,
     request_timeout: Duration,
-    in_flight: Arc<Semaphore>,
+    places: Places,
     trusted_proxies: TrustedProxies,
     health: Health,
     writes: TaskTracker,
@@ -103,11 +103,16 @@ impl Stack {
                 timeout: settings.body_timeout,
             }),
             request_timeout: settings.request_timeout,
-            in_flight: Arc::new(Semaphore::new(settings.max_in_flight.get())),
+            places: Places::new(settings.max_in_flight.get()),
             trusted_proxies: settings.trusted_proxies.clone(),
             health,
             writes,
         }))
+    }
+
+    /// The places among those being served.
+    pub fn places(&self) -> &Places {
+        &self.0.places
     }
 
     /// Point 6. A request that no route takes has no use for its body.
@@ -149,7 +154,7 @@ impl Stack {
         if PROBES.contains(&path) {
             return Some(None);
         }
-        Arc::clone(&self.0.in_flight).try_acquire_owned().ok().map(Some)
+        self.0.places.take().map(Some)
     }
 
     /// Points 6 to 10. hyper ends the connection after a request whose body was not
@@ -193,6 +198,29 @@ impl Stack {
                 problem.detail("the request took too long").into_response()
             }
         }
+    }
+}
+
+/// The places for requests that are being served. Clones are of the same ones.
+#[derive(Clone)]
+pub struct Places {
+    free: Arc<Semaphore>,
+    max: usize,
+}
+
+impl Places {
+    fn new(max: usize) -> Places {
+        Places { free: Arc::new(Semaphore::new(max)), max }
+    }
+
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    /// How many are taken: also by writes whose client has gone, and not by requests
+    /// whose body is still to come.
+    pub fn taken(&self) -> usize {
+        self.max - self.free.available_permits()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::http::stack::Places;
 use crate::infra::database::Database;
 use crate::infra::pool::PoolStatus;
 use crate::server::Connections;
@@ -17,12 +18,15 @@ pub struct Gauges {
     database: Database,
     log: Log,
     connections: Connections,
+    places: Places,
     runtime: Handle,
 }
 
 /// The readings of one moment.
 pub struct Saturation {
     pub pools: Vec<PoolStatus>,
+    /// Requests that have a place among those being served.
+    pub in_flight: usize,
     /// From clients of the API.
     pub connections: Connections,
     /// Since the start.
@@ -44,8 +48,13 @@ pub struct RuntimeStatus {
 
 impl Gauges {
     /// Gauges of these parts, and of the runtime that calls.
-    pub fn new(database: Database, log: Log, connections: Connections) -> Gauges {
-        Gauges { database, log, connections, runtime: Handle::current() }
+    pub fn new(
+        database: Database,
+        log: Log,
+        connections: Connections,
+        places: Places,
+    ) -> Gauges {
+        Gauges { database, log, connections, places, runtime: Handle::current() }
     }
 
     /// Reads all of them.
@@ -54,6 +63,7 @@ impl Gauges {
         let workers = runtime.num_workers();
         Saturation {
             pools: self.database.pools(),
+            in_flight: self.places.taken(),
             connections: self.connections.clone(),
             log_lines_dropped: self.log.dropped(),
             runtime: RuntimeStatus {

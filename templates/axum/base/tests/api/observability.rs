@@ -259,6 +259,7 @@ async fn saturation_is_shown() {
         "db_client_connection_pending_requests",
         "db_client_connection_wait_time_seconds_count",
         "http_server_dismissed_connections_total",
+        "http_server_in_flight",
         "http_server_max_connections",
         "http_server_max_in_flight",
         "http_server_open_connections",

@@ -13,6 +13,7 @@ use crate::{ITEMS, TABLE};
 
 const REQUESTS: &str = "http_server_request_duration_seconds_count";
 const ACTIVE: &str = "http_server_active_requests";
+const IN_FLIGHT: &str = "http_server_in_flight";
 
 /// For a deadline that passes while the test waits. Waits for dependencies
 /// together must be shorter.
@@ -178,10 +179,27 @@ async fn a_read_that_missed_its_deadline_makes_room_and_a_write_goes_on() {
     app.post("/test/wait", &json!({})).await.problem(504);
     // It still takes its place: what it does is not done.
     app.get("/docs").await.problem(503);
+    let metrics = app.metrics().await;
+    assert_eq!(metrics.sum(IN_FLIGHT, &[]), 1.0, "the place of the write is shown");
+    assert_eq!(metrics.sum(ACTIVE, &[]), 0.0, "it has been answered");
     app.gate.open();
     app.gate.left(1).await;
     let room = async || (app.get("/docs").await.status == 200).then_some(());
     eventually("there is room", room).await;
+    assert_eq!(app.metric(IN_FLIGHT, &[]).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_being_sent_takes_no_place() {
+    let app = TestApp::with(&[("HTTP_MAX_IN_FLIGHT", "1")]).await;
+    let mut client = app.connect().await;
+    let head = format!("POST {ITEMS} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json");
+    client.send(&format!("{head}\r\nContent-Length: 2\r\n\r\n{{")).await;
+    app.until_metric(ACTIVE, &[], 1.0).await;
+    assert_eq!(app.metric(IN_FLIGHT, &[]).await, 0.0);
+    app.list(ITEMS, "").await.json(200);
+    client.send("}").await;
+    client.answer().await.problem(422);
 }
 
 #[tokio::test]
@@ -204,6 +222,7 @@ async fn too_many_requests_at_once_are_refused_and_probes_are_not() {
         let counted = [("http_response_status_code", "503"), ("error_type", "shed")];
         assert_eq!(metrics.sum(REQUESTS, &counted), 2.0);
         assert_eq!(metrics.sum(ACTIVE, &[]), 2.0);
+        assert_eq!(metrics.sum(IN_FLIGHT, &[]), 2.0);
         assert_eq!(metrics.sum("http_server_max_in_flight", &[]), 2.0);
         app.gate.open();
     };
@@ -293,7 +312,9 @@ async fn a_write_survives_a_client_that_hangs_up() {
     drop(client);
     assert_eq!(app.log.request("gone").await["status"], 499);
     let gone = [("http_request_method", "POST"), ("error_type", "client_disconnected")];
-    assert_eq!(app.metric(REQUESTS, &gone).await, 1.0);
+    let metrics = app.metrics().await;
+    assert_eq!(metrics.sum(REQUESTS, &gone), 1.0);
+    assert_eq!(metrics.sum(IN_FLIGHT, &[]), 1.0);
     app.get("/docs").await.problem(503);
     app.gate.open();
     app.gate.left(1).await;

@@ -34,6 +34,8 @@ impl Readings {
     fn of_server(&self, m: &Meter, max_in_flight: usize) {
         let max = ["http.server.max_in_flight", "{request}", "Requests served at once, at most"];
         self.up_down(m, max, move |_, it| it.observe(integer(max_in_flight), &[]));
+        let taken = ["http.server.in_flight", "{request}", "Requests that have a place"];
+        self.up_down(m, taken, |now, it| it.observe(integer(now.in_flight), &[]));
         let open = ["http.server.open_connections", "{connection}", "Connections"];
         self.up_down(m, open, |now, it| it.observe(integer(now.connections.open()), &[]));
         let max = ["http.server.max_connections", "{connection}", "Connections, at most"];
