@@ -84,7 +84,8 @@ type Sign = (&'static str, fn(&Series, f64) -> bool);
 
 /// What queries with these parts have to show. All others have to show something.
 const SIGNS: &[Sign] = &[
-    ("1 - (sum(increase(", |_, value| value < 1.0),
+    ("1 - sum(increase(", |_, value| value < 1.0),
+    ("http_server_failed_requests_total", |_, value| value > 0.0),
     ("http_response_status_code=~\"5..\"", |_, value| value > 0.0),
     ("by (http_response_status_code)", |series, value| {
         series.labels["http_response_status_code"] == "503" && value > 0.0

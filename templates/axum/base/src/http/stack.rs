@@ -369,6 +369,9 @@ impl Drop for Record {
             error_type: self.error_type,
             duration,
         });
+        if !PROBES.contains(&&*self.path) {
+            self.stack.0.metrics.request_counted(self.status >= 500);
+        }
         let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes);
         let user_agent = user_agent.map(String::from_utf8_lossy);
         let user_agent = user_agent.as_deref().map(|name| shortened(name, USER_AGENT_LIMIT));

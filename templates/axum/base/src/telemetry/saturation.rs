@@ -48,12 +48,7 @@ pub struct RuntimeStatus {
 
 impl Gauges {
     /// Gauges of these parts, and of the runtime that calls.
-    pub fn new(
-        database: Database,
-        log: Log,
-        connections: Connections,
-        places: Places,
-    ) -> Gauges {
+    pub fn new(database: Database, log: Log, connections: Connections, places: Places) -> Gauges {
         Gauges { database, log, connections, places, runtime: Handle::current() }
     }
 

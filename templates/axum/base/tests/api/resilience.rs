@@ -14,6 +14,8 @@ use crate::{ITEMS, TABLE};
 const REQUESTS: &str = "http_server_request_duration_seconds_count";
 const ACTIVE: &str = "http_server_active_requests";
 const IN_FLIGHT: &str = "http_server_in_flight";
+const ENDED: &str = "http_server_requests_total";
+const FAILED: &str = "http_server_failed_requests_total";
 
 /// For a deadline that passes while the test waits. Waits for dependencies
 /// together must be shorter.
@@ -200,6 +202,33 @@ async fn a_body_that_is_being_sent_takes_no_place() {
     app.list(ITEMS, "").await.json(200);
     client.send("}").await;
     client.answer().await.problem(422);
+}
+
+#[tokio::test]
+async fn requests_and_failures_are_counted_from_the_start_and_probes_are_not() {
+    let app = TestApp::start().await;
+    let counted = async || {
+        let metrics = app.metrics().await;
+        [ENDED, FAILED].map(|name| (metrics.names().contains(name), metrics.sum(name, &[])))
+    };
+    // One that first shows up as 1 has not gone up.
+    assert_eq!(counted().await, [(true, 0.0); 2]);
+    for probe in ["/livez", "/readyz", "/health"] {
+        assert_eq!(app.get(probe).await.status, 200, "{probe}");
+    }
+    assert_eq!(counted().await, [(true, 0.0); 2]);
+    app.list(ITEMS, "").await.json(200);
+    app.get("/nowhere").await.problem(404);
+    app.get("/test/panic").await.problem(500);
+    assert_eq!(counted().await, [(true, 3.0), (true, 1.0)]);
+
+    // Whose client has gone was not answered with a 5xx.
+    let mut client = app.connect().await;
+    client.send("GET /test/wait HTTP/1.1\r\nHost: test\r\nX-Request-Id: gone\r\n\r\n").await;
+    app.gate.entered(1).await;
+    drop(client);
+    app.log.request("gone").await;
+    assert_eq!(counted().await, [(true, 4.0), (true, 1.0)]);
 }
 
 #[tokio::test]
