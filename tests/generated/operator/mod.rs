@@ -12,6 +12,8 @@ mod proxy;
 
 use std::env;
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
@@ -55,6 +57,7 @@ pub fn combinations() -> &'static [&'static str] {
 /// Small limits, so that a few clients reach them.
 const VARIABLES: &[(&str, &str)] = &[
     ("HTTP_MAX_IN_FLIGHT", "24"),
+    ("HTTP_MAX_CONNECTIONS", "64"),
     ("DATABASE_MAX_CONNECTIONS", "2"),
     ("DATABASE_ACQUIRE_TIMEOUT_MS", "500"),
     ("DATABASE_STATEMENT_TIMEOUT_MS", "1000"),
@@ -68,12 +71,15 @@ const VARIABLES: &[(&str, &str)] = &[
 const CLIENTS: usize = 6;
 const CROWD: usize = 32;
 
+/// Connections that are held without a use: as many as there may be.
+const HELD: usize = 64;
+
 /// How long each piece of a response takes from a slow database: less than the quarter of the wait for a connection after
 /// which one that is tested counts as dead, and so long that those in flight do not get one in time.
 const SLOW: Duration = Duration::from_millis(110);
 
 /// The seconds that it takes as it is tested, about.
-const SECONDS: f64 = 32.0;
+const SECONDS: f64 = 36.0;
 
 /// The alerts on what is not done here: a runtime that is busy for ten minutes, and a service that nobody has heard of.
 /// All others have to notice.
@@ -92,6 +98,13 @@ const SIGNS: &[Sign] = &[
     }),
     ("error_type!=\"\"", |_, value| value > 0.0),
     ("http_server_in_flight", |_, value| value > 0.8),
+    ("http_server_open_connections", |_, value| value > 0.9),
+    ("http_server_dismissed_connections_total", |_, value| {
+        value > 0.0
+    }),
+    ("http_server_unreadable_requests_total", |_, value| {
+        value > 0.0
+    }),
     ("http_server_shed_requests_total", |_, value| value > 0.0),
     ("dependency_retries_total", |_, value| value > 0.0),
     ("dependency_up", |series, value| {
@@ -261,6 +274,19 @@ impl Watch {
                 Fault::Disconnect.inject(&mut watch.service);
             });
             pause(1.5);
+            self.mark(
+                "clients hold connections, and say nothing or nonsense",
+                |watch| {
+                    let hold = |_| TcpStream::connect(watch.service.address());
+                    let held: Vec<_> = (0..HELD).map(hold).collect();
+                    pause(3.0);
+                    for connection in held.into_iter().flatten() {
+                        // It may be closed, to make room.
+                        let _ = (&connection).write_all(b"no request at all\r\n\r\n");
+                    }
+                },
+            );
+            pause(1.0);
             if self.cache.is_some() {
                 self.mark("the cache is away", |watch| {
                     let cache = watch.cache.as_ref().unwrap();
