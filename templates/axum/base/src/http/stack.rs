@@ -116,7 +116,11 @@ impl Stack {
     }
 
     /// Point 6. A request that no route takes has no use for its body.
-    async fn receive(&self, request: Request) -> Result<(Request, Room), Problem> {
+    async fn receive(
+        &self,
+        record: &mut Record,
+        request: Request,
+    ) -> Result<(Request, Room), Problem> {
         if !has_a_host(&request) {
             return Err(Problem::new(StatusCode::BAD_REQUEST).detail("send one valid `Host`"));
         }
@@ -127,7 +131,9 @@ impl Stack {
         let (parts, body) = request.into_parts();
         let waiting = parts.extensions.get::<Peer>().map(|peer| peer.wait(Awaited::Request));
         // On the heap: most requests have no body, and this would be moved with each.
+        record.body = BodyWait::Since(Instant::now());
         let received = Box::pin(self.0.bodies.receive(body)).await;
+        record.body.end();
         drop(waiting);
         let received = received.inspect_err(|problem| self.count_shed(problem))?;
         Ok((Request::from_parts(parts, Body::from(received.bytes)), received.room))
@@ -159,12 +165,12 @@ impl Stack {
 
     /// Points 6 to 10. hyper ends the connection after a request whose body was not
     /// read, and does not tell the client.
-    async fn serve(&self, context: &Context, request: Request, next: Next) -> Response {
-        let (mut request, room) = match self.receive(request).await {
+    async fn serve(&self, record: &mut Record, request: Request, next: Next) -> Response {
+        let (mut request, room) = match self.receive(record, request).await {
             Ok(received) => received,
             Err(problem) => return last(problem.into_response()),
         };
-        let context = context.clone().due_in(self.0.request_timeout);
+        let context = record.context.clone().due_in(self.0.request_timeout);
         request.extensions_mut().insert(context.clone());
         let Some(permit) = self.admit(request.uri().path()) else {
             self.0.metrics.request_shed("in_flight");
@@ -237,7 +243,7 @@ pub async fn stack(State(stack): State<Stack>, mut request: Request, next: Next)
     let context = Context::of_request(request_id, span, stack.0.request_timeout);
     let mut record = Record::start(&stack, &request, route, context.clone());
 
-    let mut response = context.span().around(stack.serve(&context, request, next)).await;
+    let mut response = context.span().around(stack.serve(&mut record, request, next)).await;
 
     Problem::write(&mut response, context.request_id());
     if let Ok(id) = HeaderValue::from_str(context.request_id()) {
@@ -312,6 +318,23 @@ fn new_id() -> Uuid {
     Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
+/// How long a body was waited for. The clock is read only where there is one.
+#[derive(Clone, Copy)]
+enum BodyWait {
+    None,
+    Since(Instant),
+    Took(Duration),
+}
+
+impl BodyWait {
+    /// It has come, or nobody waits for it any more.
+    fn end(&mut self) {
+        if let BodyWait::Since(begun) = *self {
+            *self = BodyWait::Took(begun.elapsed());
+        }
+    }
+}
+
 /// Counts one request, also when its client has gone and dropped it.
 struct Record {
     stack: Stack,
@@ -324,6 +347,7 @@ struct Record {
     client: Option<IpAddr>,
     user_agent: Option<HeaderValue>,
     error_type: Option<&'static str>,
+    body: BodyWait,
 }
 
 impl Record {
@@ -343,6 +367,7 @@ impl Record {
             path: shortened(request.uri().path(), PATH_LIMIT).into(),
             status: CLIENT_CLOSED_REQUEST,
             error_type: Some(CLIENT_DISCONNECTED),
+            body: BodyWait::None,
         }
     }
 
@@ -361,6 +386,8 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        // Before the whole, of which it is a part.
+        self.body.end();
         let duration = self.started.elapsed();
         self.stack.0.metrics.request_ended(&RequestEnd {
             method: self.method,
@@ -383,6 +410,10 @@ impl Drop for Record {
             status: self.status,
             error_type: self.error_type,
             duration,
+            body: match self.body {
+                BodyWait::Took(time) => Some(time),
+                BodyWait::None | BodyWait::Since(_) => None,
+            },
             client: self.client,
             user_agent: user_agent.as_deref(),
         });

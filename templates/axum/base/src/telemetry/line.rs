@@ -139,6 +139,8 @@ pub struct RequestLine<'a> {
     pub status: u16,
     pub error_type: Option<&'static str>,
     pub duration: Duration,
+    /// For how long its body was waited for, where it has one.
+    pub body: Option<Duration>,
     /// Where the request comes from, as far as that can be believed.
     pub client: Option<IpAddr>,
     /// What the client says that it is.
@@ -171,6 +173,10 @@ impl RequestLine<'_> {
         }
         json_name(text, &["duration_ms"]);
         millis(text, self.duration);
+        if let Some(body) = self.body {
+            json_name(text, &["body_ms"]);
+            millis(text, body);
+        }
         for Waits { dependency, calls, time } in self.context.waits() {
             json_name(text, &[dependency, "_calls"]);
             number(text, calls.into());
@@ -195,6 +201,11 @@ impl RequestLine<'_> {
         let _ = write!(text, "{method} {path} {status} ");
         millis(text, self.duration);
         text.push_str("ms");
+        if let Some(body) = self.body {
+            text.push_str(" body=");
+            millis(text, body);
+            text.push_str("ms");
+        }
         for Waits { dependency, calls, time } in self.context.waits() {
             let _ = write!(text, " {dependency}=");
             millis(text, time);

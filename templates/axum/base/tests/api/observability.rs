@@ -2,8 +2,10 @@
 //! failures is tested where they are.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::app::TestApp;
 use crate::client::Connection;
@@ -76,6 +78,38 @@ async fn a_request_is_one_line_of_fixed_fields() {
     // A request that was answered later is written later.
     app.log.request(app.get("/livez").await.header("x-request-id")).await;
     assert_eq!(app.log.requests("named").len(), 1);
+}
+
+#[tokio::test]
+async fn a_line_says_for_how_long_the_body_was_waited_for() {
+    let app = TestApp::start().await;
+    let begin = async |path: &str, id: &str| {
+        let mut client = app.connect().await;
+        let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nX-Request-Id: {id}");
+        let entity = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
+        client.send(&format!("{head}\r\n{entity}")).await;
+        client
+    };
+    let pause = async || {
+        app.until_metric("http_server_active_requests", &[], 1.0).await;
+        sleep(Duration::from_millis(200)).await;
+    };
+    let mut slow = begin(ITEMS, "slow").await;
+    pause().await;
+    slow.send("}").await;
+    slow.answer().await.problem(422);
+    let gone = begin(ITEMS, "gone").await;
+    pause().await;
+    drop(gone);
+    for id in ["slow", "gone"] {
+        let line = app.log.request(id).await;
+        let millis = |name: &str| line[name].as_f64().expect("a number");
+        assert!(millis("body_ms") >= 200.0, "{line}");
+        assert!(millis("body_ms") <= millis("duration_ms"), "{line}");
+    }
+    // This one is not read.
+    begin("/nowhere", "unread").await.answer().await.problem(404);
+    assert!(app.log.request("unread").await["body_ms"].is_null());
 }
 
 #[tokio::test]

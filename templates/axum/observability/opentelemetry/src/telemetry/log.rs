@@ -260,6 +260,9 @@ fn record<R: LogRecord>(line: &RequestLine, mut record: R) -> R {
     }
     let millis = |time: std::time::Duration| AnyValue::Double(time.as_secs_f64() * 1e3);
     record.add_attribute("duration_ms", millis(line.duration));
+    if let Some(body) = line.body {
+        record.add_attribute("body_ms", millis(body));
+    }
     for Waits { dependency, calls, time } in line.context.waits() {
         record.add_attribute(format!("{dependency}_calls"), i64::from(calls));
         record.add_attribute(format!("{dependency}_ms"), millis(time));
