@@ -5,15 +5,16 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use scaffold::answers::Answers;
-use scaffold::lock::Table;
-use scaffold::merge::merge;
-use scaffold::preset::{LOCK_TABLE, Preset};
-use scaffold::tree::Tree;
-use scaffold::{render, source};
+use scaffold::core::answers::Answers;
+use scaffold::core::cargo_lock::Table;
+use scaffold::core::merge::merge;
+use scaffold::core::preset::{LOCK_TABLE, Preset};
+use scaffold::core::render;
+use scaffold::core::tree::Tree;
+use scaffold::edge::presets;
 
 fn core(criterion: &mut Criterion) {
-    let load = || source::load(source::DEFAULT).unwrap();
+    let load = || presets::load(presets::DEFAULT).unwrap();
     criterion.bench_function("load the preset", |bencher| bencher.iter(load));
 
     let preset = load();

@@ -8,20 +8,19 @@ use std::path::PathBuf;
 use anyhow::{Error, Result};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{
-    Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
-};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use clap_complete::engine::{
     ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 
-use crate::ask::Given;
-use crate::choice::{Choice, Kind, NO, NONE, YES};
-use crate::preset::Preset;
-use crate::refusal::{Refusal, list};
-use crate::source;
-use crate::verify::Level;
+use crate::core::preset::Preset;
+use crate::core::preset::choice::{Choice, Kind, NO, NONE, YES};
+use crate::core::refusal::{Refusal, list};
+use crate::edge::ask::Given;
+use crate::edge::presets;
+use crate::edge::report::Format;
+use crate::edge::verify::Level;
 
 /// Generates production-ready Rust services that you are glad to own.
 #[derive(Debug, Parser)]
@@ -59,13 +58,16 @@ enum Command {
     },
 }
 
+/// The commands whose flags depend on a preset. `help` may be asked for one of them.
+const OF_A_PRESET: &[&str] = &["new", "verify", "man", "help"];
+
 /// What `scaffold new` was asked for.
 #[derive(Debug, Args)]
 pub struct New {
     /// The project's name, such as `accounts-api`.
     pub name: String,
     /// The preset: a built-in one, a directory, or GIT-URL[#REF].
-    #[arg(long, default_value = source::DEFAULT, add = presets())]
+    #[arg(long, default_value = presets::DEFAULT, add = preset_names())]
     pub preset: String,
     /// What the service serves, such as `accounts` [default: after the project's name].
     #[arg(long, value_name = "NAME")]
@@ -94,7 +96,7 @@ pub struct New {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The preset: a built-in one, a directory, or GIT-URL[#REF].
-    #[arg(long, default_value = source::DEFAULT, add = presets())]
+    #[arg(long, default_value = presets::DEFAULT, add = preset_names())]
     pub preset: String,
     /// Which combinations; all of them, where nothing says less.
     #[command(flatten)]
@@ -127,16 +129,6 @@ pub struct Selection {
     pub only: Vec<String>,
 }
 
-/// Who reads the answer.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// People.
-    #[default]
-    Human,
-    /// Programs.
-    Json,
-}
-
 /// What `scaffold preset` was asked for.
 #[derive(Debug, Subcommand)]
 pub enum PresetCommand {
@@ -149,7 +141,7 @@ pub enum PresetCommand {
     /// Shows the choices of a preset, and what each option adds.
     Show {
         /// The preset: a built-in one, a directory, or GIT-URL[#REF].
-        #[arg(add = presets())]
+        #[arg(add = preset_names())]
         preset: String,
         /// Who reads the answer: people or programs, both on stdout.
         #[arg(long, value_enum, default_value_t)]
@@ -158,7 +150,7 @@ pub enum PresetCommand {
     /// Checks a preset without compiling anything, and tells all that is wrong with it.
     Check {
         /// The preset's directory; or a built-in one, or GIT-URL[#REF].
-        #[arg(value_name = "DIR", add = presets())]
+        #[arg(value_name = "DIR", add = preset_names())]
         preset: String,
         /// Who reads the findings: people read them on stderr, programs on stdout.
         #[arg(long, value_enum, default_value_t)]
@@ -171,7 +163,7 @@ pub enum PresetCommand {
         /// The preset's name, such as `acme`.
         name: String,
         /// The preset that it adds to: a built-in one, a directory, or GIT-URL[#REF].
-        #[arg(long, value_name = "PRESET", add = presets())]
+        #[arg(long, value_name = "PRESET", add = preset_names())]
         extends: Option<String>,
         /// The directory that becomes the preset [default: ./NAME].
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -252,10 +244,13 @@ pub enum Request {
     Man(PathBuf, Box<clap::Command>),
 }
 
-/// Understands a command line, which starts with the program's name.
-pub fn parse(args: Vec<OsString>) -> Result<Request> {
-    // The preset decides which flags there are, so it comes first.
-    let preset = source::load(&preset_in(&args))?;
+/// Understands a command line, which starts with the program's name. `load` gets the preset that it names, where the
+/// command is of one: that decides which flags there are.
+pub fn parse(args: Vec<OsString>, load: impl FnOnce(&str) -> Result<Preset>) -> Result<Request> {
+    let preset = match OF_A_PRESET.contains(&command_in(&args).as_str()) {
+        true => load(&preset_in(&args))?,
+        false => Preset::default(),
+    };
     let args = with_yes(args, &preset);
     let mut matches = command(&preset)
         .try_get_matches_from(&args)
@@ -280,18 +275,19 @@ pub fn parse(args: Vec<OsString>) -> Result<Request> {
     }
 }
 
-/// The command line that begins with these words. Who types it waits for no network: a preset that is not on this
-/// machine yet, or not typed to its end, has no choices to complete, and those of the default are there instead.
-pub fn begun(words: &[OsString]) -> Result<clap::Command> {
-    let named = source::load_kept(&preset_in(words));
-    Ok(command(&named.or_else(|_| source::load(source::DEFAULT))?))
+/// The command line that begins with these words, with the flags of the preset that `load` gets.
+pub fn begun(
+    words: &[OsString],
+    load: impl FnOnce(&str) -> Result<Preset>,
+) -> Result<clap::Command> {
+    Ok(command(&load(&preset_in(words))?))
 }
 
 /// Completes the name of a preset.
-fn presets() -> ArgValueCompleter {
+fn preset_names() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let typed = &typed.to_string_lossy();
-        let built_in = source::built_in().filter(|name| name.starts_with(&**typed));
+        let built_in = presets::built_in().filter(|name| name.starts_with(&**typed));
         let directories = PathCompleter::dir().complete(typed.as_ref().as_ref());
         built_in
             .map(CompletionCandidate::new)
@@ -324,7 +320,7 @@ fn preset_in(args: &[OsString]) -> String {
             "" => args.get(index + 1).map(|value| value.to_string()),
             value => value.strip_prefix('=').map(str::to_owned),
         })
-        .unwrap_or_else(|| source::DEFAULT.to_owned())
+        .unwrap_or_else(|| presets::DEFAULT.to_owned())
 }
 
 /// Says `--audit=yes` for `--audit`, which would otherwise take the next word for its option.
@@ -410,15 +406,16 @@ fn explain(error: clap::Error, args: &[OsString], preset: &Preset) -> Error {
             (what, text(ContextKind::SuggestedValue))
         }
         (ErrorKind::UnknownArgument, _) if arg.starts_with("--") => {
-            let choices = preset
-                .choices
-                .iter()
-                .map(|choice| format!("--{}", choice.name));
-            let what = format!(
-                "there is no flag `{arg}`, the choices of `{}` are {}",
-                preset.name,
-                list(choices)
-            );
+            let choices = preset.choices.iter();
+            let choices: Vec<_> = choices.map(|choice| format!("--{}", choice.name)).collect();
+            let what = match choices.as_slice() {
+                [] => format!("there is no flag `{arg}`"),
+                choices => format!(
+                    "there is no flag `{arg}`, the choices of `{}` are {}",
+                    preset.name,
+                    list(choices)
+                ),
+            };
             (what, text(ContextKind::SuggestedArg))
         }
         // A single dash before a word makes flags of its letters, but what was meant is a name.

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Error, Result};
 use scaffold::cli::{self, PresetCommand, Request};
-use scaffold::commands::{self, completions};
-use scaffold::interrupt::Interrupted;
-use scaffold::refusal::Refusal;
-use scaffold::report;
+use scaffold::commands::{self, completions, preset};
+use scaffold::core::refusal::Refusal;
+use scaffold::edge::interrupt::Interrupted;
+use scaffold::edge::presets;
+use scaffold::edge::report;
 
 fn main() -> ExitCode {
     match run() {
@@ -23,34 +24,34 @@ fn run() -> Result<()> {
     if let Some(shell) = env::var_os(completions::ASKING_SHELL) {
         return completions::answer(&shell, args);
     }
-    match cli::parse(args)? {
+    match cli::parse(args, presets::load)? {
         Request::New(args, preset) => commands::new::run(&args, &preset),
         Request::Verify(args, preset) => commands::verify::run(&args, &preset),
         Request::Completions(shell) => completions::run(shell),
         Request::Man(directory, command) => commands::man::run(&directory, *command),
-        Request::Preset(PresetCommand::List { format }) => commands::preset::list(format),
-        Request::Preset(PresetCommand::Show { preset, format }) => {
-            commands::preset::show(&preset, format)
-        }
-        Request::Preset(PresetCommand::Check { preset, format }) => {
-            commands::preset::check(&preset, format)
-        }
-        Request::Preset(PresetCommand::Schema) => commands::preset::schema(),
-        Request::Preset(PresetCommand::New {
+        Request::Preset(command) => run_preset(command),
+    }
+}
+
+fn run_preset(command: PresetCommand) -> Result<()> {
+    match command {
+        PresetCommand::List { format } => preset::list::run(format),
+        PresetCommand::Show { preset, format } => preset::show::run(&preset, format),
+        PresetCommand::Check { preset, format } => preset::check::run(&preset, format),
+        PresetCommand::Schema => preset::schema::run(),
+        PresetCommand::New {
             name,
             extends,
             into,
-        }) => commands::preset::create(&name, extends.as_deref(), into.as_deref()),
-        Request::Preset(PresetCommand::Dev {
+        } => preset::new::run(&name, extends.as_deref(), into.as_deref()),
+        PresetCommand::Dev {
             directory,
             out,
             with,
-        }) => commands::preset::dev(&directory, &out, &with),
-        Request::Preset(PresetCommand::Lock { directory, update }) => {
-            commands::preset::lock(&directory, update)
-        }
-        Request::Preset(PresetCommand::Test(args)) => commands::preset::test(&args),
-        Request::Preset(PresetCommand::Price { directory }) => commands::preset::price(&directory),
+        } => preset::dev::run(&directory, &out, &with),
+        PresetCommand::Lock { directory, update } => preset::lock::run(&directory, update),
+        PresetCommand::Test(args) => preset::test::run(&args),
+        PresetCommand::Price { directory } => preset::price::run(&directory),
     }
 }
 

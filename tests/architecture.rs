@@ -2,18 +2,18 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use heck::ToKebabCase;
-use scaffold::answers::Answers;
-use scaffold::combinations;
-use scaffold::preset::{NONE, Preset};
-use scaffold::render::render;
-use scaffold::source;
-use scaffold::tree::Tree;
+use scaffold::core::answers::Answers;
+use scaffold::core::author::combinations;
+use scaffold::core::preset::{NONE, Preset};
+use scaffold::core::render::render;
+use scaffold::core::tree::Tree;
+use scaffold::edge::presets;
 use syn::visit::Visit;
 
 /// What the core may not use.
@@ -30,47 +30,47 @@ const EDGE: &[&str] = &[
     "include_dir",
     "walkdir",
 ];
-/// The core, in the order of its imports: each module uses only those after it.
-const CORE: &[&str] = &[
-    "check",
-    "mutants",
-    "snapshots",
-    "render",
-    "combinations",
-    "merge",
-    "overlay",
-    "plan",
-    "preset",
-    "address",
-    "answers",
-    "choice",
-    "faults",
-    "lock",
-    "manifest",
-    "prices",
-    "tree",
-    "finding",
-    "fit",
-    "quote",
-    "refusal",
-    "secrets",
-    "words",
-];
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A module's code without its tests.
-fn module(name: &str) -> String {
-    let text = fs::read_to_string(root().join(format!("src/{name}.rs"))).unwrap();
-    text.split("#[cfg(test)]").next().unwrap().to_owned()
+/// The files of `src/` without their tests, by their path there.
+fn sources() -> BTreeMap<String, String> {
+    let root = root().join("src");
+    let entries = walkdir::WalkDir::new(&root).into_iter();
+    let source = |path: &Path| {
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+        let is_code = name.ends_with(".rs") && !name.contains("/kits/");
+        let code = || fs::read_to_string(path).unwrap();
+        let code = is_code.then(|| code().split("#[cfg(test)]").next().unwrap().to_owned());
+        Some((name.replace('\\', "/"), code?))
+    };
+    entries
+        .filter_map(|entry| source(entry.unwrap().path()))
+        .collect()
+}
+
+/// The modules of this crate that a file imports, by their paths.
+fn imports(code: &str) -> BTreeSet<&str> {
+    let is_end = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
+    let after = code.split("crate::").skip(1);
+    after
+        .map(|rest| rest.split(is_end).next().unwrap())
+        .collect()
+}
+
+/// The folder or the file right below `core/` or `edge/` that a path leads to.
+fn part(path: &str, separator: &str) -> Option<String> {
+    let mut parts = path.split(separator);
+    let (layer, part) = (parts.next()?, parts.next()?);
+    let part = part.trim_end_matches(".rs");
+    matches!(layer, "core" | "edge").then(|| format!("{layer}/{part}"))
 }
 
 fn presets() -> Vec<Preset> {
     let entries = fs::read_dir(root().join("templates")).unwrap();
     entries
-        .map(|entry| source::load(entry.unwrap().file_name().to_str().unwrap()).unwrap())
+        .map(|entry| presets::load(entry.unwrap().file_name().to_str().unwrap()).unwrap())
         .collect()
 }
 
@@ -93,52 +93,61 @@ fn every_combination(resource: &str, look: impl Fn(&Preset, &Answers, &Tree)) {
 
 #[test]
 fn the_core_touches_nothing_outside() {
-    for name in CORE {
-        let code = module(name);
-        for edge in EDGE {
-            assert!(!code.contains(edge), "`{name}` uses `{edge}`");
+    for (path, code) in sources() {
+        for edge in EDGE.iter().filter(|_| path.starts_with("core/")) {
+            assert!(!code.contains(edge), "`{path}` uses `{edge}`");
         }
     }
 }
 
 #[test]
-fn imports_point_downward() {
-    for (index, name) in CORE.iter().enumerate() {
-        let imports = module(name)
-            .lines()
-            .filter_map(|line| {
-                let module = line.trim().strip_prefix("use crate::")?;
-                Some(module.split([':', ';', '{']).next()?.to_owned())
-            })
-            .collect::<Vec<_>>();
-        for import in imports {
-            assert!(
-                CORE[index + 1..].contains(&import.as_str()),
-                "`{name}` imports `{import}`"
-            );
+fn the_core_imports_itself_and_the_edge_imports_no_command() {
+    for (path, code) in sources() {
+        let may = match path.split('/').next().unwrap() {
+            "core" => &["core"][..],
+            "edge" => &["core", "edge"],
+            "commands" | "cli.rs" => &["core", "edge", "commands", "cli"],
+            _ => continue,
+        };
+        for import in imports(&code) {
+            let layer = import.split(':').next().unwrap();
+            assert!(may.contains(&layer), "`{path}` imports `{import}`");
         }
     }
+}
+
+#[test]
+fn no_two_parts_of_the_core_or_of_the_edge_import_each_other() {
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, code) in sources() {
+        let Some(from) = part(&path, "/").filter(|part| !part.ends_with("/mod")) else {
+            continue;
+        };
+        let to = imports(&code)
+            .into_iter()
+            .filter_map(|import| part(import, "::"));
+        let to = to.filter(|to| *to != from);
+        graph.entry(from.clone()).or_default().extend(to);
+    }
+    // What nothing depends on that is left can go; what stays goes in a circle.
+    while let Some(free) = graph
+        .keys()
+        .find(|part| graph[*part].iter().all(|to| !graph.contains_key(to)))
+        .cloned()
+    {
+        graph.remove(&free);
+    }
+    assert!(graph.is_empty(), "these import each other: {graph:#?}");
 }
 
 #[test]
 fn what_renders_a_stranger_s_templates_is_watched() {
-    let modules = walkdir::WalkDir::new(root().join("src"))
-        .into_iter()
-        .filter_map(|entry| {
-            let path = entry.unwrap().into_path();
-            let name = path.strip_prefix(root().join("src")).unwrap();
-            let name = name.to_str()?.strip_suffix(".rs")?.to_owned();
-            (!CORE.contains(&name.as_str()) && name != "lib").then_some(name)
-        });
-    let modules: Vec<_> = modules.collect();
-    assert!(modules.iter().any(|name| name == "watchdog"));
-    for name in modules.iter().filter(|name| *name != "watchdog") {
-        let code = module(name);
-        assert!(
-            !code.contains("use crate::render") && !code.contains("render::render("),
-            "`{name}` renders by itself"
-        );
+    for (path, code) in sources() {
+        let is_watched = path.starts_with("core/") || path == "edge/watchdog.rs";
+        let renders = code.contains("core::render;") || code.contains("render::render");
+        assert!(is_watched || !renders, "`{path}` renders by itself");
     }
+    assert!(sources()["edge/watchdog.rs"].contains("render::render("));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use scaffold::combinations;
+use scaffold::core::author::combinations;
 use support::Test;
 
 fn read(name: &str) -> String {
@@ -109,7 +109,7 @@ fn the_authors_guide_makes_the_example_preset() {
 #[test]
 fn the_readme_names_every_option() {
     let readme = read("README.md");
-    let preset = scaffold::source::load(scaffold::source::DEFAULT).unwrap();
+    let preset = scaffold::edge::presets::load(scaffold::edge::presets::DEFAULT).unwrap();
     for choice in &preset.choices {
         let mut options: Vec<&str> = choice
             .options
@@ -136,7 +136,7 @@ fn rows<'t>(markdown: &'t str, mark: &str) -> Vec<Vec<&'t str>> {
 fn the_readme_shows_that_a_service_of_each_database_was_soaked() {
     let readme = read("README.md");
     let soaked: Vec<&str> = rows(&readme, "soaked").iter().map(|row| row[1]).collect();
-    let preset = scaffold::source::load(scaffold::source::DEFAULT).unwrap();
+    let preset = scaffold::edge::presets::load(scaffold::edge::presets::DEFAULT).unwrap();
     let databases = preset.choices[0].options.iter();
     for database in databases.map(|option| format!("{}+", option.name)) {
         let is_there = soaked.iter().any(|name| name.starts_with(&database));
@@ -148,7 +148,7 @@ fn the_readme_shows_that_a_service_of_each_database_was_soaked() {
 fn the_readme_shows_that_every_combination_was_verified() {
     let readme = read("README.md");
     let rows = rows(&readme, "verified");
-    let preset = scaffold::source::load(scaffold::source::DEFAULT).unwrap();
+    let preset = scaffold::edge::presets::load(scaffold::edge::presets::DEFAULT).unwrap();
     let names = combinations::all(&preset.choices);
     let names: Vec<String> = names
         .iter()

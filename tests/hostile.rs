@@ -12,10 +12,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use scaffold::preset::{Files, Manifest, Preset};
-use scaffold::render::render;
-use scaffold::source;
-use scaffold::tree::unsafe_path;
+use scaffold::core::preset::manifest::Manifest;
+use scaffold::core::preset::{Files, Preset};
+use scaffold::core::render::render;
+use scaffold::core::tree::unsafe_path;
+use scaffold::edge::presets;
 use support::{Seen, Test};
 
 /// What is made of a preset, which is nothing.
@@ -473,7 +474,7 @@ proptest! {
         let templates = templates();
         let (path, text) = pick.get(&templates);
         let text = changed(text, &changes);
-        let mut preset = source::load(source::DEFAULT).unwrap();
+        let mut preset = presets::load(presets::DEFAULT).unwrap();
         preset.replace(path, text.into()).unwrap();
         let options = preset.choices.iter().map(|choice| {
             let option = path.strip_prefix(&format!("{}/", choice.name)).and_then(|rest| rest.split('/').next());
@@ -509,13 +510,13 @@ fn changed(text: &str, changes: &[Change]) -> String {
 
 /// A file of the built-in preset.
 fn built_in(path: &str) -> String {
-    let preset = source::load(source::DEFAULT).unwrap();
+    let preset = presets::load(presets::DEFAULT).unwrap();
     preset.file(path).unwrap().to_owned()
 }
 
 /// All templates of the built-in preset, by their paths.
 fn templates() -> Vec<(String, String)> {
-    let preset = source::load(source::DEFAULT).unwrap();
+    let preset = presets::load(presets::DEFAULT).unwrap();
     let files = preset.own_files();
     let templates = files.filter(|(path, _)| path.ends_with(".jinja"));
     templates

@@ -1,7 +1,7 @@
 //! Base, ours and theirs as three small trees, and the plan. No disk.
 
-use scaffold::merge::merge;
-use scaffold::tree::Tree;
+use scaffold::core::merge::merge;
+use scaffold::core::tree::Tree;
 
 fn tree(files: &[(&str, &str)]) -> Tree {
     let mut tree = Tree::default();

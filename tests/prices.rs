@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use scaffold::preset::NONE;
-use scaffold::source;
+use scaffold::core::preset::NONE;
+use scaffold::edge::presets;
 
 #[test]
 fn every_option_that_brings_something_has_a_price() {
-    let preset = source::load(source::DEFAULT).unwrap();
+    let preset = presets::load(presets::DEFAULT).unwrap();
     let prices = preset
         .prices()
         .unwrap()
@@ -27,7 +27,7 @@ fn every_option_that_brings_something_has_a_price() {
 
 #[test]
 fn the_readme_shows_the_prices() {
-    let preset = source::load(source::DEFAULT).unwrap();
+    let preset = presets::load(presets::DEFAULT).unwrap();
     let prices = preset
         .prices()
         .unwrap()

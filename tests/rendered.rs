@@ -5,10 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use scaffold::answers::{Answers, ResourceName};
-use scaffold::preset::Preset;
-use scaffold::tree::Tree;
-use scaffold::{combinations, disk, render, source};
+use scaffold::core::answers::Answers;
+use scaffold::core::author::combinations;
+use scaffold::core::names::ResourceName;
+use scaffold::core::preset::Preset;
+use scaffold::core::render;
+use scaffold::core::tree::Tree;
+use scaffold::edge::presets;
+use scaffold::edge::project::new;
 use semver::{Version, VersionReq};
 use tempfile::TempDir;
 use toml::Value;
@@ -22,7 +26,7 @@ const PROJECTS: [&str; 4] = [
 ];
 
 fn preset() -> Preset {
-    source::load(source::DEFAULT).unwrap()
+    presets::load(presets::DEFAULT).unwrap()
 }
 
 fn project(
@@ -228,7 +232,7 @@ fn code_is_formatted_whatever_the_names_are() {
             let what = format!("`{name}` with `{}` and {options:?}", resource.plural());
             let tree = project(&preset, name, resource, options.clone());
             let directory = TempDir::new().unwrap();
-            disk::write(&without(&mut checked, &tree), directory.path()).unwrap();
+            new::write(&without(&mut checked, &tree), directory.path()).unwrap();
             check_format(directory.path(), &what);
         }
     }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use scaffold::preset::{Files, MANIFEST, Manifest, Preset};
+use scaffold::core::preset::manifest::Manifest;
+use scaffold::core::preset::{Files, MANIFEST, Preset};
 use serde_json::Value;
 use support::Test;
 

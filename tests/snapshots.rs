@@ -2,11 +2,13 @@
 //!
 //! Cargo.lock is left out: its bytes are compared with cargo's own, for every combination, in `generated`.
 
-use scaffold::answers::Answers;
-use scaffold::preset::Preset;
-use scaffold::snapshots::{self, difference, without_lock};
-use scaffold::tree::Tree;
-use scaffold::{mutants, render, source};
+use scaffold::core::answers::Answers;
+use scaffold::core::author::mutants;
+use scaffold::core::author::snapshots::{self, difference, without_lock};
+use scaffold::core::preset::Preset;
+use scaffold::core::render;
+use scaffold::core::tree::Tree;
+use scaffold::edge::presets;
 
 /// The project of somebody who changed one answer, or none.
 fn accounts(preset: &Preset, changed: Option<(&str, &str)>) -> Tree {
@@ -31,7 +33,7 @@ fn accounts(preset: &Preset, changed: Option<(&str, &str)>) -> Tree {
 
 #[test]
 fn the_default_project_in_full() {
-    let preset = source::load(source::DEFAULT).unwrap();
+    let preset = presets::load(presets::DEFAULT).unwrap();
     insta::assert_snapshot!(
         "axum",
         without_lock(&accounts(&preset, None)).unwrap().to_string()
@@ -40,7 +42,7 @@ fn the_default_project_in_full() {
 
 #[test]
 fn every_other_option_as_the_difference_that_it_makes() {
-    let preset = source::load(source::DEFAULT).unwrap();
+    let preset = presets::load(presets::DEFAULT).unwrap();
     let default = accounts(&preset, None);
     for choice in &preset.choices {
         for option in choice
@@ -57,7 +59,7 @@ fn every_other_option_as_the_difference_that_it_makes() {
 
 #[test]
 fn no_condition_of_a_template_could_be_turned_round_unseen() {
-    let mut preset = source::load(source::DEFAULT).unwrap();
+    let mut preset = presets::load(presets::DEFAULT).unwrap();
     let projects = snapshots::projects(&preset).unwrap().into_iter();
     let projects = projects.map(|project| {
         let tree = render::render(&preset, &project.answers).unwrap();

@@ -11,7 +11,8 @@ use clap_complete::Shell;
 use clap_complete::env::{EnvCompleter, Shells};
 
 use crate::cli;
-use crate::refusal::Refusal;
+use crate::core::refusal::Refusal;
+use crate::edge::presets;
 
 /// The variable with which the script says which shell asks.
 pub const ASKING_SHELL: &str = "SCAFFOLD_COMPLETE";
@@ -47,12 +48,12 @@ pub fn answer(shell: &OsStr, args: Vec<OsString>) -> Result<()> {
         .collect();
     let directory = env::current_dir().ok();
     let mut answer = Vec::new();
-    shell.write_complete(
-        &mut cli::begun(&words)?,
-        words,
-        directory.as_deref(),
-        &mut answer,
-    )?;
+    let mut command = cli::begun(&words, |preset| {
+        // Who types it waits for no network: a preset that is not on this machine yet, or not typed to its end, has no
+        // choices to complete, and those of the default are there instead.
+        presets::load_kept(preset).or_else(|_| presets::load(presets::DEFAULT))
+    })?;
+    shell.write_complete(&mut command, words, directory.as_deref(), &mut answer)?;
     print(&answer)
 }
 

@@ -6,19 +6,24 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::address::Address;
-use crate::answers::{Answers, ProjectName, ResourceName};
-use crate::ask::{self, Open};
-use crate::choice::{NO, NONE, YES};
 use crate::cli::New;
-use crate::disk::{Destination, Staging};
-use crate::merge::merge;
-use crate::preset::{Answer, Preset};
-use crate::refusal::Refusal;
-use crate::report::Report;
-use crate::tree::Tree;
-use crate::workspace::{self, Exclusion};
-use crate::{git, interrupt, record, source, watchdog};
+use crate::core::answers::Answers;
+use crate::core::merge::merge;
+use crate::core::names::{ProjectName, ResourceName};
+use crate::core::preset::address::Address;
+use crate::core::preset::choice::{NO, NONE, YES};
+use crate::core::preset::{Answer, Preset};
+use crate::core::record;
+use crate::core::refusal::Refusal;
+use crate::core::tree::Tree;
+use crate::edge::ask::{self, Open};
+use crate::edge::interrupt;
+use crate::edge::presets;
+use crate::edge::project::new::{Destination, Staging};
+use crate::edge::project::repository;
+use crate::edge::project::workspace::{self, Exclusion};
+use crate::edge::report::Report;
+use crate::edge::watchdog;
 
 /// Makes a project.
 pub fn run(args: &New, preset: &Preset) -> Result<()> {
@@ -89,7 +94,7 @@ fn apply(
     exclusion: Option<&Exclusion>,
     report: &mut Report,
 ) -> Result<()> {
-    let repository = git::surrounding(&destination.parent);
+    let repository = repository::surrounding(&destination.parent);
     let staging = Staging::open(destination)?;
     staging.write(report.plan)?;
     match repository {
@@ -100,7 +105,7 @@ fn apply(
                 "the git repository, because `{around}` is one already"
             ));
         }
-        None => match git::commit_all(staging.path())? {
+        None => match repository::commit_all(staging.path())? {
             Some(skipped) => report.skipped.push(skipped),
             None => report
                 .done
@@ -158,7 +163,7 @@ fn command(args: &New, preset: &Preset, answers: &Answers) -> String {
         true => words.push(format!("--{name}={value}")),
         false => words.extend([format!("--{name}"), value]),
     };
-    if args.preset != source::DEFAULT {
+    if args.preset != presets::DEFAULT {
         flag("preset", pinned(&args.preset, preset));
     }
     for (choice, answer) in preset.answered(answers) {

@@ -10,13 +10,14 @@ use etcetera::BaseStrategy;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::cli::{Format, Selection, Verify};
-use crate::combinations::{self, Combination};
-use crate::interrupt;
-use crate::preset::Preset;
-use crate::refusal::{Refusal, list};
-use crate::report::{options_json, print_json};
-use crate::verify::{Outcome, Verified, Verifier};
+use crate::cli::{Selection, Verify};
+use crate::core::author::combinations::{self, Combination};
+use crate::core::preset::Preset;
+use crate::core::refusal::{Refusal, list};
+use crate::edge::interrupt;
+use crate::edge::report::Format;
+use crate::edge::report::{options_json, print_json};
+use crate::edge::verify::{Outcome, Verified, Verifier};
 
 /// Verifies what was asked for.
 pub fn run(args: &Verify, preset: &Preset) -> Result<()> {

@@ -29,10 +29,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Trial};
-use scaffold::choice::Choice;
-use scaffold::combinations::{self, Combination};
-use scaffold::preset::{Preset, Server};
-use scaffold::source;
+use scaffold::core::author::combinations::{self, Combination};
+use scaffold::core::preset::choice::Choice;
+use scaffold::core::preset::{Preset, Server};
+use scaffold::edge::presets;
 
 use crate::project::Project;
 use crate::servers::Servers;
@@ -46,7 +46,7 @@ fn main() {
 }
 
 fn trials() -> Vec<Trial> {
-    let preset = source::load(source::DEFAULT).unwrap();
+    let preset = presets::load(presets::DEFAULT).unwrap();
     let lock = || {
         lock::making_the_table_anew_changes_nothing();
         Ok(())

@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use scaffold::preset::Server;
+use scaffold::core::preset::Server;
 use ureq::http::Uri;
 
 use crate::project::run;

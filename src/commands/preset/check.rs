@@ -5,13 +5,15 @@ use std::io::{self, Write};
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::cli::Format;
-use crate::report::print_json;
-use crate::{check, source, watchdog};
+use crate::core::author::check;
+use crate::edge::presets;
+use crate::edge::report::Format;
+use crate::edge::report::print_json;
+use crate::edge::watchdog;
 
 /// Checks a preset, and fails if there is a finding.
-pub fn check(preset: &str, format: Format) -> Result<()> {
-    let (opened, refused) = source::survey(preset)?;
+pub fn run(preset: &str, format: Format) -> Result<()> {
+    let (opened, refused) = presets::survey(preset)?;
     let mut checked = check::Checked {
         findings: refused,
         combinations: 0,

@@ -9,14 +9,17 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Result, ensure};
 use similar::TextDiff;
 
-use crate::ask::{self, Given, Open};
-use crate::choice::{Choice, Kind, NONE};
-use crate::incoming::belongs_to_the_repository;
-use crate::mirror::{Mirror, Step};
-use crate::preset::Preset;
-use crate::refusal::{Refusal, list};
-use crate::tree::Tree;
-use crate::{interrupt, report, source, watchdog};
+use crate::core::preset::Preset;
+use crate::core::preset::choice::{Choice, Kind, NONE};
+use crate::core::refusal::{Refusal, list};
+use crate::core::tree::Tree;
+use crate::edge::ask::{self, Given, Open};
+use crate::edge::interrupt;
+use crate::edge::presets;
+use crate::edge::presets::limits::belongs_to_the_repository;
+use crate::edge::project::mirror::{Mirror, Step};
+use crate::edge::report;
+use crate::edge::watchdog;
 
 /// How often to look at the files. A look at all of a preset takes a millisecond or two, finds what any system and any
 /// disk does, and misses nothing.
@@ -36,10 +39,10 @@ const CONTEXT: usize = 1;
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 /// Renders the preset in `directory` into `out`, with the options that `with` names, until somebody ends it.
-pub fn dev(directory: &Path, out: &Path, with: &[String]) -> Result<()> {
+pub fn run(directory: &Path, out: &Path, with: &[String]) -> Result<()> {
     interrupt::watch()?;
     interrupt::leave("what was rendered stays");
-    let shown = source::named(directory);
+    let shown = presets::named(directory);
     let directory = dunce::canonicalize(directory)
         .map_err(|_| Refusal::new(format!("there is no directory `{shown}`")))?;
     let mut mirror = Mirror::open(out)?;
@@ -92,8 +95,8 @@ fn next(directory: &Path, seen: &Stamps) -> Result<(Stamps, Instant)> {
 
 /// How the files are that the preset is read from, those of what it extends among them.
 fn stamps(directory: &Path) -> Stamps {
-    let directories = source::directories(directory);
-    let entries = directories.iter().flat_map(|root| source::walk(root));
+    let directories = presets::directories(directory);
+    let entries = directories.iter().flat_map(|root| presets::walk(root));
     let files = entries.take(MAX_FILES).filter_map(|entry| {
         let entry = entry.ok()?;
         let found = entry.metadata().ok()?;
@@ -109,7 +112,7 @@ fn stamps(directory: &Path) -> Stamps {
 
 /// What is rendered is no part of what it is rendered from.
 fn check_place(out: &Path, directory: &Path) -> Result<()> {
-    for root in source::directories(directory) {
+    for root in presets::directories(directory) {
         let root = dunce::canonicalize(&root).unwrap_or(root);
         let Ok(inside) = out.strip_prefix(&root) else {
             continue;
@@ -134,7 +137,7 @@ fn follow(
 }
 
 fn rendered(directory: &Path, with: &[String]) -> Result<Tree> {
-    let preset = source::load_directory(directory)?;
+    let preset = presets::load_directory(directory)?;
     let given = given(&preset, with)?;
     let (options, texts) = ask::answers(&preset, &given, Open::TakeDefault)?;
     let mut answers = preset.sample(&options)?;

@@ -1,15 +1,11 @@
-//! `scaffold preset`: what there is to choose from, and what the author of a preset runs.
+//! `scaffold preset`: what there is to choose from, and what the author of a preset runs. One file a verb.
 
-mod check;
-mod create;
-mod dev;
-mod maintain;
-mod show;
-mod test;
-
-pub use check::check;
-pub use create::create;
-pub use dev::dev;
-pub use maintain::{lock, price};
-pub use show::{list, schema, show};
-pub use test::test;
+pub mod check;
+pub mod dev;
+pub mod list;
+pub mod lock;
+pub mod new;
+pub mod price;
+pub mod schema;
+pub mod show;
+pub mod test;

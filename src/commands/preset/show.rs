@@ -1,54 +1,26 @@
-//! `scaffold preset list` and `scaffold preset show`: what there is to choose from. It is the answer, so it is on stdout.
+//! `scaffold preset show`: the choices of a preset, and what each option adds. It is the answer, so it is on stdout.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Write};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::cli::Format;
-use crate::preset::{Choice, ChoiceOption, Preset};
-use crate::prices::{Price, Prices};
-use crate::report::print_json;
-use crate::source;
+use crate::core::preset::prices::{Price, Prices};
+use crate::core::preset::{Choice, ChoiceOption, Preset};
+use crate::edge::presets;
+use crate::edge::report::{Format, print, print_json};
 
 /// The fragment that names the dependencies of an option.
 const MANIFEST: &str = "_Cargo.toml";
 
-/// Lists the built-in presets.
-pub fn list(format: Format) -> Result<()> {
-    let presets: Vec<Preset> = source::built_in()
-        .map(source::load)
-        .collect::<Result<_>>()?;
-    match format {
-        Format::Human => {
-            let width = presets.iter().map(|preset| preset.name.len()).max();
-            let width = width.unwrap_or_default();
-            let line =
-                |preset: &Preset| format!("{:width$}  {}\n", preset.name, preset.description);
-            print(&presets.iter().map(line).collect::<String>())
-        }
-        Format::Json => {
-            let preset =
-                |preset: &Preset| json!({ "name": preset.name, "description": preset.description });
-            print_json(&presets.iter().map(preset).collect())
-        }
-    }
-}
-
 /// Shows the choices of a preset, and what each option adds.
-pub fn show(preset: &str, format: Format) -> Result<()> {
-    let preset = source::load(preset)?;
+pub fn run(preset: &str, format: Format) -> Result<()> {
+    let preset = presets::load(preset)?;
     let prices = preset.prices()?;
     match format {
         Format::Human => print(&human(&preset, prices.as_ref())),
         Format::Json => print_json(&as_json(&preset, prices.as_ref())),
     }
-}
-
-/// Prints what editors need to know of a manifest.
-pub fn schema() -> Result<()> {
-    print(include_str!("../../../docs/preset.schema.json"))
 }
 
 fn human(preset: &Preset, prices: Option<&Prices>) -> String {
@@ -154,12 +126,4 @@ fn dependencies(manifest: &str) -> Vec<String> {
         .flat_map(toml::Table::keys)
         .cloned()
         .collect()
-}
-
-fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever read it has had enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("stdout can't be written"),
-    }
 }

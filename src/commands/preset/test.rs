@@ -8,22 +8,23 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::answers::Answers;
-use crate::choice::Choice;
-use crate::cli::{Format, PresetTest};
-use crate::combinations::{self, Combination};
+use crate::cli::PresetTest;
 use crate::commands::verify::{Results, build_dir, only_with};
-use crate::interrupt;
-use crate::mode;
-use crate::mutants::{self, Mutant};
-use crate::preset::{Preset, SNAPSHOTS};
-use crate::refusal::{Refusal, list};
-use crate::report::print_json;
-use crate::snapshots;
-use crate::source;
-use crate::tree::Tree;
-use crate::verify::Verifier;
-use crate::watchdog;
+use crate::core::answers::Answers;
+use crate::core::author::combinations::{self, Combination};
+use crate::core::author::mutants::{self, Mutant};
+use crate::core::author::snapshots;
+use crate::core::preset::choice::Choice;
+use crate::core::preset::{Preset, SNAPSHOTS};
+use crate::core::refusal::{Refusal, list};
+use crate::core::tree::Tree;
+use crate::edge::interrupt;
+use crate::edge::presets;
+use crate::edge::project::permissions;
+use crate::edge::report::Format;
+use crate::edge::report::print_json;
+use crate::edge::verify::Verifier;
+use crate::edge::watchdog;
 
 /// Combinations that are all tested; of more, pairs.
 const MAX_COMBINATIONS: usize = 64;
@@ -31,16 +32,16 @@ const MAX_COMBINATIONS: usize = 64;
 const MAX_LINES: usize = 60;
 
 /// Tests the preset in a directory.
-pub fn test(args: &PresetTest) -> Result<()> {
+pub fn run(args: &PresetTest) -> Result<()> {
     interrupt::watch()?;
     let directory = &args.directory;
-    let shown = source::named(directory);
+    let shown = presets::named(directory);
     ensure!(
         directory.is_dir(),
         Refusal::new(format!("there is no directory `{shown}`"))
             .help("`scaffold preset test` takes the directory of a preset")
     );
-    let mut preset = source::load_directory(directory)?;
+    let mut preset = presets::load_directory(directory)?;
     let build_dir = build_dir(args.build_dir.as_deref())?;
     let (selected, which) = selected(&preset, &args.only)?;
 
@@ -205,7 +206,7 @@ impl Snapshots {
             let cannot = || format!("`{}` can't be written", path.display());
             let mut builder = tempfile::Builder::new();
             // It becomes a file of the repository, with the mode of any new one.
-            mode::set(&mut builder, mode::USUAL);
+            permissions::set(&mut builder, permissions::USUAL);
             let mut file = builder.tempfile_in(directory).with_context(cannot)?;
             file.write_all(text.as_bytes()).with_context(cannot)?;
             staged.push((path, file));

@@ -1,0 +1,73 @@
+//! What a project remembers of its making, in `.scaffold/`: the answers, and its rendering as it was.
+//!
+//! With both, a later `scaffold` can tell what the project's owner changed, without a network, git's history or the
+//! version that made it.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use toml_edit::{Array, DocumentMut, Item, Table, value};
+
+use crate::core::answers::Answers;
+use crate::core::names::ResourceName;
+use crate::core::preset::{Answer, Preset};
+use crate::core::tree::Tree;
+
+/// The file of the answers.
+const ANSWERS: &str = ".scaffold/answers.toml";
+/// The file that holds the rendering.
+const PRISTINE: &str = ".scaffold/pristine.txt";
+
+const HEADER: &str = "\
+# What `scaffold` made this project from. It is read again when the project is
+# changed or updated with `scaffold`, so it belongs into version control.
+
+";
+
+/// Adds a project's memory to its rendering. `preset_name` is what users call the preset; one from a repository is
+/// remembered with its commit.
+pub fn remember(
+    tree: &mut Tree,
+    preset: &Preset,
+    preset_name: &str,
+    answers: &Answers,
+) -> Result<()> {
+    let pristine = printed(tree)?;
+    tree.insert(ANSWERS, answers_file(preset, preset_name, answers))?;
+    tree.insert(PRISTINE, pristine)
+}
+
+/// A tree in its printed form, in memory that is taken once.
+fn printed(tree: &Tree) -> Result<String> {
+    let sizes = tree.iter().map(|(path, text)| path.len() + text.len() + 64);
+    let mut printed = String::with_capacity(sizes.sum());
+    write!(printed, "{tree}")?;
+    Ok(printed)
+}
+
+fn answers_file(preset: &Preset, preset_name: &str, answers: &Answers) -> String {
+    let mut document = DocumentMut::new();
+    document["scaffold"] = value(env!("CARGO_PKG_VERSION"));
+    // Read on another system, it leads to the same place.
+    document["preset"] = match cfg!(windows) {
+        true => value(preset_name.replace('\\', "/")),
+        false => value(preset_name),
+    };
+    if let Some(commit) = &preset.commit {
+        document["commit"] = value(commit);
+    }
+    document["name"] = value(answers.name.as_str());
+    let resources: Array = answers.resources.iter().map(ResourceName::path).collect();
+    document["resources"] = value(resources);
+    let mut options = Table::new();
+    for (choice, answer) in preset.answered(answers) {
+        options[&choice.name] = match answer {
+            Answer::One(option) => value(option),
+            Answer::Flag(is_set) => value(is_set),
+            Answer::Many(options) => value(options.into_iter().collect::<Array>()),
+            Answer::Text(text) => value(text),
+        };
+    }
+    document["options"] = Item::Table(options);
+    format!("{HEADER}{document}")
+}

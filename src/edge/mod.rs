@@ -1,0 +1,10 @@
+//! People, the disk, processes.
+
+pub mod ask;
+pub mod cargo;
+pub mod interrupt;
+pub mod presets;
+pub mod project;
+pub mod report;
+pub mod verify;
+pub mod watchdog;
