@@ -7,24 +7,19 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use tempfile::TempDir;
 use toml_edit::DocumentMut;
 
-use crate::edge::interrupt;
+use crate::edge::process::{Failure, Process};
 
 /// The parts of a manifest that name a project's own files, which a stub does not have.
 const TARGETS: &[&str] = &["lib", "bin", "test", "bench", "example"];
 
 /// How often a build is timed.
 const BUILDS: usize = 2;
-
-/// How often to look whether cargo is done: seldom enough to cost nothing, often enough not to be noticed.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// How many lines of what cargo said are shown where it failed: of each binary whose tests did.
 const SHOWN_LINES: usize = 60;
@@ -65,24 +60,21 @@ impl Stub {
 
     /// Resolves every dependency anew.
     pub fn resolve(&self) -> Result<String> {
-        run(&mut cargo(self.directory.path(), &["generate-lockfile"]))?;
+        run(cargo(self.directory.path(), &["generate-lockfile"]))?;
         self.read_lock()
     }
 
     /// Resolves what `lock` leaves open, and moves nothing that it pins.
     pub fn resolve_from(&self, lock: &str) -> Result<String> {
         self.write_lock(lock)?;
-        run(&mut cargo(
-            self.directory.path(),
-            &["update", "--workspace"],
-        ))?;
+        run(cargo(self.directory.path(), &["update", "--workspace"]))?;
         self.read_lock()
     }
 
     /// Leaves of `superset` what this project needs. Asks no registry.
     pub fn prune(&self, superset: &str) -> Result<String> {
         self.write_lock(superset)?;
-        run(&mut cargo(
+        run(cargo(
             self.directory.path(),
             &["update", "--workspace", "--offline"],
         ))?;
@@ -99,7 +91,7 @@ impl Stub {
     /// whatever else the machine does can only add to them.
     pub fn build_cold(&self, lock: &str) -> Result<f64> {
         self.write_lock(lock)?;
-        run(&mut cargo(self.directory.path(), &["fetch", "--locked"]))?;
+        run(cargo(self.directory.path(), &["fetch", "--locked"]))?;
         let builds = (0..BUILDS)
             .map(|_| self.time_build())
             .collect::<Result<Vec<f64>>>()?;
@@ -115,7 +107,7 @@ impl Stub {
             .current_dir(self.directory.path())
             .env("CARGO_TARGET_DIR", target.path())
             .env_remove("RUSTC_WRAPPER");
-        let times = run(&mut shell)?;
+        let times = run(shell)?;
         let children = times.lines().last().unwrap_or_default();
         let seconds: Option<Vec<f64>> = children.split(' ').map(parse_duration).collect();
         Ok(seconds
@@ -150,7 +142,7 @@ pub fn count_crates(root: &Path) -> Result<i64> {
         "--format",
         "{p}",
     ];
-    let tree = run(&mut cargo(root, &arguments))?;
+    let tree = run(cargo(root, &arguments))?;
     // A line is `NAME vVERSION`, with a note after it for a macro and for a crate that stood before.
     let crates: BTreeSet<_> = tree
         .lines()
@@ -210,32 +202,17 @@ impl Project {
         let from = usize::try_from(log.metadata()?.len())?;
         let mut stdout = tempfile::tempfile()?;
         let words: Vec<_> = words.split(' ').collect();
-        let mut child = cargo(&self.root, &words)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(if is_for_programs(&words) {
-                stdout.try_clone()?
-            } else {
-                log.try_clone()?
-            })
-            .stderr(log)
-            .spawn()
-            .context("`cargo` can't be started")?;
-        let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            if let Err(interrupted) = interrupt::check() {
-                child.kill()?;
-                child.wait()?;
-                return Err(interrupted.into());
-            }
-            thread::sleep(LOOK);
+        let mut command = cargo(&self.root, &words);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let printed = match is_for_programs(&words) {
+            true => stdout.try_clone()?,
+            false => log.try_clone()?,
         };
-        interrupt::check()?;
+        let ended = Process::new(command).stdout(printed).stderr(log).run();
+        let ended = ended.map_err(|failure| explain("cargo", failure))?;
         stdout.rewind()?;
         Ok(End {
-            is_success: status.success(),
+            is_success: ended.status.success(),
             stdout: std::io::read_to_string(stdout)?,
             from,
         })
@@ -301,9 +278,9 @@ fn is_for_programs(words: &[&str]) -> bool {
 
 /// Builds the finished project at `root` for release and answers the size of its binary `name`.
 pub fn release_bytes(root: &Path, name: &str, target: &Path) -> Result<i64> {
-    run(
-        cargo(root, &["build", "--quiet", "--release", "--locked"]).env("CARGO_TARGET_DIR", target)
-    )?;
+    let mut build = cargo(root, &["build", "--quiet", "--release", "--locked"]);
+    build.env("CARGO_TARGET_DIR", target);
+    run(build)?;
     let binary = target
         .join("release")
         .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
@@ -316,28 +293,35 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
     cargo
 }
 
-/// Runs a command to its end; what it says on its way goes to the terminal.
-fn run(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .output();
+/// Runs a command to its end, and answers what it prints.
+fn run(command: Command) -> Result<String> {
     let name = command.get_program().display().to_string();
-    let output = output.with_context(|| format!("`{name}` can't be started"))?;
-    let arguments: Vec<_> = command
-        .get_args()
-        .map(|argument| argument.to_string_lossy())
-        .collect();
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`{name} {}` failed\n{}",
-            arguments.join(" "),
-            said.trim_end()
-        );
+    let words = command.get_args().map(|word| word.to_string_lossy());
+    let words: Vec<_> = [name.as_str().into()].into_iter().chain(words).collect();
+    let words = words.join(" ");
+    let ended = Process::new(command).run();
+    let ended = ended.map_err(|failure| explain(&name, failure))?;
+    if !ended.status.success() {
+        let said = String::from_utf8_lossy(&ended.stderr);
+        bail!("`{words}` failed\n{}", said.trim_end());
     }
-    String::from_utf8(output.stdout).with_context(|| format!("what `{name}` printed is not text"))
+    String::from_utf8(ended.stdout).with_context(|| format!("what `{name}` printed is not text"))
+}
+
+/// Why there is no end of a program to tell of.
+fn explain(name: &str, failure: Failure) -> Error {
+    match failure {
+        Failure::Stopped(error) => error,
+        failure => Error::from(failure).context(format!("`{name}` can't be run")),
+    }
+}
+
+/// Checks that there is a cargo to call.
+pub fn find() -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.arg("--version");
+    let found = run(command).map(drop);
+    found.context("`cargo` can't be started\nhelp: it comes with Rust, from https://rustup.rs")
 }
 
 /// The seconds of a time as POSIX has shells print it: `1m2.34s`.

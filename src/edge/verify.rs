@@ -9,10 +9,9 @@ use std::env;
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -109,10 +108,7 @@ impl Verifier<'_> {
             return Ok(());
         }
         fs_err::create_dir_all(self.build_dir.join("logs"))?;
-        let version = Command::new("cargo").arg("--version").output();
-        version
-            .map(drop)
-            .context("`cargo` can't be started\nhelp: it comes with Rust, from https://rustup.rs")
+        cargo::find()
     }
 
     /// Tries one combination; `at` hears of each step.

@@ -1,24 +1,17 @@
 //! The user's own git, to get something from a repository that nobody has to trust: it starts nothing, asks nobody who isn't
 //! there, and ends within bounds.
 
+use std::cell::Cell;
 use std::env;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::edge::interrupt;
+use crate::edge::process::{Failure, Process};
 
-/// How long a running git is left alone before the next look at it and at signals.
-const LOOK: Duration = Duration::from_millis(5);
-/// How long a signal that ended git may take to get to this program, too.
-const HEARSAY: Duration = Duration::from_millis(100);
-/// How long git gets to end what it started.
-#[cfg(unix)]
-const GRACE: Duration = Duration::from_secs(2);
 /// How long what git writes is left alone before it is measured again.
 const MEASURE: Duration = Duration::from_millis(50);
 /// How long one git may take, with the password that it may ask for.
@@ -83,7 +76,6 @@ pub fn git(directory: &Path) -> Command {
             git.env("SSH_ASKPASS", "false")
                 .env("SSH_ASKPASS_REQUIRE", "force");
         }
-        own_group(&mut git);
     }
     for setting in CONFIGURATION {
         git.args(["-c", setting]);
@@ -95,17 +87,6 @@ pub fn git(directory: &Path) -> Command {
 fn is_unattended() -> bool {
     !io::stdin().is_terminal()
 }
-
-/// Puts git into a group of its own, so that whatever it starts can be ended with it: an ssh that waits for an answer
-/// outlives its git. Where somebody can be asked, it stays in the group that the terminal lets ask.
-#[cfg(unix)]
-fn own_group(git: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    git.process_group(0);
-}
-
-#[cfg(not(unix))]
-fn own_group(_: &mut Command) {}
 
 /// What one git may take.
 #[derive(Debug)]
@@ -148,72 +129,42 @@ impl Bounds<'_> {
 /// Runs git to its end, to its bounds, or to the next signal, and answers what it prints. The inner error is the reason
 /// of a failure, in one line.
 pub fn run(
-    mut command: Command,
+    command: Command,
     input: Vec<u8>,
     bounds: &Bounds<'_>,
 ) -> Result<Result<Vec<u8>, String>> {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut git = match command.spawn() {
-        Ok(git) => git,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
+    let measured = Cell::new(Instant::now());
+    let watch = || {
+        if measured.get().elapsed() < MEASURE {
+            return Ok(());
+        }
+        measured.set(Instant::now());
+        bounds.measure()
+    };
+    let git = Process::new(command).input(input).watch(&watch);
+    // Where somebody can be asked, it stays in the group that the terminal lets ask.
+    let git = git.attended(!is_unattended());
+    match git.time(bounds.time).printed(bounds.printed).run() {
+        Ok(ended) => {
+            bounds.measure()?;
+            Ok(match ended.status.success() {
+                true => Ok(ended.stdout),
+                false => Err(reason(&String::from_utf8_lossy(&ended.stderr))),
+            })
+        }
+        Err(Failure::NotFound) => bail!(
             "there is no `git` on the `PATH` to get the preset with\nhelp: install git, or take a preset that is a directory"
         ),
-        Err(error) => return Err(error).context("`git` can't be started"),
-    };
-    // All three at once: git waits for whoever leaves a pipe full.
-    let (stdin, stdout, stderr) = (git.stdin.take(), git.stdout.take(), git.stderr.take());
-    let limit = bounds.printed;
-    thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
-    let printed = thread::spawn(move || read_some(stdout, limit + 1));
-    let said = thread::spawn(move || read_some(stderr, MAX_LIST));
-    let started = Instant::now();
-    let mut measured = started;
-    let status = loop {
-        if let Some(status) = git.try_wait()? {
-            break status;
+        Err(Failure::NotStarted(error)) => Err(error).context("`git` can't be started"),
+        Err(Failure::TooLong(time)) => {
+            let seconds = time.as_secs_f32();
+            Ok(Err(format!("`git` took longer than {seconds} seconds")))
         }
-        let mut checked = interrupt::check().map_err(Into::into);
-        if checked.is_ok() && measured.elapsed() >= MEASURE {
-            checked = bounds.measure();
-            measured = Instant::now();
+        Err(Failure::TooMuch(bytes)) => {
+            bail!("`git` lists more than {bytes} bytes: this is no preset")
         }
-        if let Err(error) = checked {
-            end(&mut git)?;
-            return Err(error);
-        }
-        if started.elapsed() >= bounds.time {
-            end(&mut git)?;
-            let seconds = bounds.time.as_secs_f32();
-            return Ok(Err(format!("`git` took longer than {seconds} seconds")));
-        }
-        thread::sleep(LOOK);
-    };
-    // A terminal sends its interrupt to git as well, which may be the first to hear of it.
-    if status.code().is_none() {
-        thread::sleep(HEARSAY);
+        Err(Failure::Stopped(error)) => Err(error),
     }
-    interrupt::check()?;
-    bounds.measure()?;
-    let printed = printed.join().unwrap_or_else(|_| Ok(Vec::new()))?;
-    if printed.len() as u64 > limit {
-        bail!("`git` lists more than {limit} bytes: this is no preset");
-    }
-    if status.success() {
-        return Ok(Ok(printed));
-    }
-    let said = said.join().unwrap_or_else(|_| Ok(Vec::new()))?;
-    Ok(Err(reason(&String::from_utf8_lossy(&said))))
-}
-
-fn read_some(pipe: Option<impl Read>, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        pipe.take(limit).read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
 }
 
 /// What git said, in one line and without what a server could do to a terminal.
@@ -240,38 +191,11 @@ fn reason(said: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-/// Asks git to end, which removes what it began, and what it started; and ends whatever does not.
-#[cfg(unix)]
-fn end(git: &mut Child) -> io::Result<()> {
-    if let Some(id) = rustix::process::Pid::from_raw(git.id().cast_signed()) {
-        use rustix::process::{Signal, kill_process, kill_process_group};
-        let is_group = is_unattended();
-        // An error says that all have ended by themselves.
-        let _ = match is_group {
-            true => kill_process_group(id, Signal::TERM),
-            false => kill_process(id, Signal::TERM),
-        };
-        let asked = Instant::now();
-        while git.try_wait()?.is_none() && asked.elapsed() < GRACE {
-            thread::sleep(LOOK);
-        }
-        if is_group {
-            let _ = kill_process_group(id, Signal::KILL);
-        }
-    }
-    git.kill()?;
-    git.wait().map(|_| ())
-}
-
-/// On Windows nobody can ask it. What it began is below a directory that goes.
-#[cfg(windows)]
-fn end(git: &mut Child) -> io::Result<()> {
-    crate::edge::project::repository::kill(git)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpListener;
+    use std::thread;
 
     use super::*;
 
@@ -315,7 +239,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut endless = Command::new("sh");
         endless.args(["-c", "while echo more; do :; done > endless"]);
-        own_group(endless.current_dir(directory.path()));
+        endless.current_dir(directory.path());
         let bounds = Bounds {
             written: Some((directory.path(), 10_000)),
             ..Bounds::default()

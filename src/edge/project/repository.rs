@@ -1,17 +1,12 @@
 //! A repository for a new project: an extra that may fail without the project failing.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
 use anyhow::Result;
 
-use crate::edge::interrupt;
+use crate::edge::process::{Failure, Process};
 
-/// How long a running git is left alone before the next look at it and at signals.
-const LOOK: Duration = Duration::from_millis(2);
 /// What would make git work on another repository than the new one, as it is set inside of git's own hooks.
 const ELSEWHERE: &[&str] = &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
 /// Makes a repository. Its branch is the one that the project's own workflows name.
@@ -50,43 +45,16 @@ pub fn commit_all(directory: &Path) -> Result<Option<String>> {
 fn run(directory: &Path, arguments: &[&str]) -> Result<Result<(), String>> {
     let mut command = Command::new("git");
     command.args(arguments).current_dir(directory);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
     for variable in ELSEWHERE {
         command.env_remove(variable);
     }
-    own_group(&mut command);
-    let mut git = match command.spawn() {
-        Ok(git) => git,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Err("there is no `git` on the `PATH`".to_owned()));
-        }
-        Err(error) => return Ok(Err(format!("`git` can't be started: {error}"))),
-    };
-    let mut stderr = git.stderr.take();
-    // Read while git runs: it would wait for ever with a full pipe.
-    let said = thread::spawn(move || {
-        let mut said = Vec::new();
-        let read = stderr.as_mut().map(|stderr| stderr.read_to_end(&mut said));
-        read.transpose().map(|_| said)
-    });
-    let status = loop {
-        if let Some(status) = git.try_wait()? {
-            break status;
-        }
-        if let Err(interrupted) = interrupt::check() {
-            kill(&mut git)?;
-            return Err(interrupted.into());
-        }
-        thread::sleep(LOOK);
-    };
-    if status.success() {
-        return Ok(Ok(()));
+    match Process::new(command).run() {
+        Ok(ended) if ended.status.success() => Ok(Ok(())),
+        Ok(ended) => Ok(Err(reason(&String::from_utf8_lossy(&ended.stderr)))),
+        Err(Failure::Stopped(error)) => Err(error),
+        Err(Failure::NotFound) => Ok(Err("there is no `git` on the `PATH`".to_owned())),
+        Err(failure) => Ok(Err(format!("`git` failed: {failure}"))),
     }
-    let said = said.join().unwrap_or_else(|_| Ok(Vec::new()))?;
-    Ok(Err(reason(&String::from_utf8_lossy(&said))))
 }
 
 /// What git said, in one line.
@@ -100,47 +68,4 @@ fn reason(said: &str) -> String {
         .unwrap_or("it does not say why")
         .trim_start_matches("fatal: ");
     format!("`git` failed: {line}")
-}
-
-/// Puts git into a group of its own, so that whatever it starts can be ended with it.
-#[cfg(unix)]
-fn own_group(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    command.process_group(0);
-}
-
-#[cfg(windows)]
-fn own_group(command: &mut Command) {
-    use std::os::windows::process::CommandExt;
-    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-    command.creation_flags(CREATE_NEW_PROCESS_GROUP);
-}
-
-/// Ends git and what it started, and waits: the directory that they write to is about to go.
-pub fn kill(git: &mut Child) -> io::Result<()> {
-    kill_group(git)?;
-    git.wait().map(|_| ())
-}
-
-#[cfg(unix)]
-fn kill_group(git: &Child) -> io::Result<()> {
-    if let Some(group) = rustix::process::Pid::from_raw(git.id().cast_signed()) {
-        // An error says that they have ended by themselves.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
-    Ok(())
-}
-
-/// Windows kills no groups, but knows who started whom.
-#[cfg(windows)]
-fn kill_group(git: &mut Child) -> io::Result<()> {
-    let mut taskkill = Command::new("taskkill");
-    taskkill.args(["/T", "/F", "/PID", &git.id().to_string()]);
-    taskkill.stdin(Stdio::null());
-    // An error says that they have ended by themselves, or that git has to be ended alone.
-    let _ = taskkill
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    git.kill()
 }
