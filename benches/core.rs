@@ -23,7 +23,7 @@ fn core(criterion: &mut Criterion) {
     criterion.bench_function("render the default project", |bencher| bencher.iter(render));
 
     let table = preset.file(LOCK_TABLE).unwrap();
-    let chosen: Vec<_> = answers.chosen().collect();
+    let chosen: Vec<_> = answers.choices().options().collect();
     let lock = || {
         Table::parse(black_box(table))
             .unwrap()
@@ -42,14 +42,10 @@ fn core(criterion: &mut Criterion) {
 
 fn defaults(preset: &Preset) -> Answers {
     let choices = preset.choices.iter();
-    Answers {
-        name: preset.project_name("accounts-api").unwrap(),
-        options: choices
-            .map(|choice| (choice.name.clone(), choice.default[0].clone()))
-            .collect(),
-        texts: Vec::new(),
-        resources: vec![preset.resource_name("accounts").unwrap()],
-    }
+    let choices = choices.map(|choice| (choice.name.clone(), choice.default.clone()));
+    let name = preset.project_name("accounts-api").unwrap();
+    let resources = vec![preset.resource_name("accounts").unwrap()];
+    Answers::new(preset, name, choices.collect(), resources).unwrap()
 }
 
 criterion_group!(benches, core);

@@ -357,7 +357,7 @@ fn flag(choice: &Choice) -> Arg {
         .options
         .iter()
         .map(|option| value(&option.name, &option.help));
-    let default = choice.default_shown();
+    let default = &choice.default;
     let help = match &choice.help {
         Some(help) => format!("{} {help} [default: {default}]", choice.prompt),
         None => format!("{} [default: {default}]", choice.prompt),
@@ -424,7 +424,7 @@ fn explain(error: clap::Error, args: &[OsString], preset: &Preset) -> Error {
             let refused = words
                 .filter(|word| word.starts_with(arg))
                 .find_map(|word| preset.project_name(word).err());
-            return refused.unwrap_or_else(|| error.into());
+            return refused.map_or_else(|| error.into(), Error::from);
         }
         _ => return error.into(),
     };

@@ -10,7 +10,8 @@ use std::process::Command;
 use heck::ToKebabCase;
 use scaffold::core::answers::Answers;
 use scaffold::core::author::combinations;
-use scaffold::core::preset::{NONE, Preset};
+use scaffold::core::preset::Preset;
+use scaffold::core::preset::choice::NONE;
 use scaffold::core::render::render;
 use scaffold::core::tree::Tree;
 use scaffold::edge::presets;
@@ -78,14 +79,11 @@ fn presets() -> Vec<Preset> {
 fn every_combination(resource: &str, look: impl Fn(&Preset, &Answers, &Tree)) {
     for preset in presets() {
         for options in combinations::all(&preset.choices) {
-            let answers = Answers {
-                name: preset.project_name("accounts-api").unwrap(),
-                resources: vec![preset.resource_name(resource).unwrap()],
-                options,
-                texts: Vec::new(),
-            };
+            let name = preset.project_name("accounts-api").unwrap();
+            let resources = vec![preset.resource_name(resource).unwrap()];
+            let answers = Answers::new(&preset, name, options, resources).unwrap();
             let tree = render(&preset, &answers)
-                .unwrap_or_else(|error| panic!("{:?}: {error:#}", answers.options));
+                .unwrap_or_else(|error| panic!("{}: {error:#}", answers.choices().name()));
             look(&preset, &answers, &tree);
         }
     }
@@ -172,8 +170,7 @@ fn base_names_no_option() {
 #[test]
 fn a_project_mentions_no_option_that_was_not_chosen() {
     every_combination("accounts", |preset, answers, tree| {
-        let chosen =
-            |choice: &str, option: &str| answers.chosen().any(|pair| pair == (choice, option));
+        let chosen = |choice: &str, option: &str| answers.choices().has(choice, option);
         // The dashboard that comes with OpenTelemetry asks in Prometheus' query language.
         let is_spoken =
             |option: &str| option == "prometheus" && chosen("observability", "opentelemetry");
@@ -184,8 +181,8 @@ fn a_project_mentions_no_option_that_was_not_chosen() {
             for option in &others {
                 assert!(
                     !has_word(&format!("{path}\n{text}"), option),
-                    "{:?}: `{path}` names `{option}`",
-                    answers.options
+                    "{}: `{path}` names `{option}`",
+                    answers.choices().name()
                 );
             }
         }
@@ -197,7 +194,7 @@ fn every_rust_file_parses() {
     every_combination("accounts", |_, answers, tree| {
         for (path, text) in tree.iter().filter(|(path, _)| path.ends_with(".rs")) {
             syn::parse_file(text)
-                .unwrap_or_else(|error| panic!("{:?}: `{path}`: {error}", answers.options));
+                .unwrap_or_else(|error| panic!("{}: `{path}`: {error}", answers.choices().name()));
         }
     });
 }
@@ -217,7 +214,7 @@ fn every_toml_and_json_file_parses() {
             } else {
                 None
             };
-            assert_eq!(failed, None, "{:?}: `{path}`", answers.options);
+            assert_eq!(failed, None, "{}: `{path}`", answers.choices().name());
         }
     });
 }
@@ -229,8 +226,8 @@ fn no_file_shows_how_it_was_made() {
             let ends_well = text.is_empty() || text.ends_with('\n') && !text.ends_with("\n\n");
             assert!(
                 ends_well,
-                "{:?}: `{path}` does not end with one line feed",
-                answers.options
+                "{}: `{path}` does not end with one line feed",
+                answers.choices().name()
             );
             for mark in ["{%", "%}", "//%", "#%", "--%", "{{ ", "\n\n\n"] {
                 // GitHub, Prometheus and just have marks of their own.
@@ -238,15 +235,15 @@ fn no_file_shows_how_it_was_made() {
                 let has_mark = text.contains(mark) && !is_its_own;
                 assert!(
                     !has_mark,
-                    "{:?}: `{path}` has `{}`",
-                    answers.options,
+                    "{}: `{path}` has `{}`",
+                    answers.choices().name(),
                     mark.escape_debug()
                 );
             }
             let trailing = text
                 .lines()
                 .find(|line| line.ends_with([' ', '\t']) && !path.ends_with(".md"));
-            assert_eq!(trailing, None, "{:?}: `{path}`", answers.options);
+            assert_eq!(trailing, None, "{}: `{path}`", answers.choices().name());
         }
     });
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use scaffold::core::author::combinations;
+use scaffold::core::preset::answer::Combination;
 use support::Test;
 
 fn read(name: &str) -> String {
@@ -116,7 +117,7 @@ fn the_readme_names_every_option() {
             .iter()
             .map(|option| option.name.as_str())
             .collect();
-        options.sort_by_key(|option| *option != choice.default[0]);
+        options.sort_by_key(|option| !choice.default.options().contains(option));
         let options: Vec<_> = options.iter().map(|option| format!("`{option}`")).collect();
         let row = format!("| `--{}` | {} |", choice.name, options.join(", "));
         assert!(readme.contains(&row), "README.md lacks `{row}`");
@@ -150,10 +151,7 @@ fn the_readme_shows_that_every_combination_was_verified() {
     let rows = rows(&readme, "verified");
     let preset = scaffold::edge::presets::load(scaffold::edge::presets::DEFAULT).unwrap();
     let names = combinations::all(&preset.choices);
-    let names: Vec<String> = names
-        .iter()
-        .map(|options| combinations::name(options))
-        .collect();
+    let names: Vec<String> = names.iter().map(Combination::name).collect();
     let verified: Vec<&str> = rows.iter().map(|row| row[1]).collect();
     assert_eq!(verified, names);
     for row in rows {

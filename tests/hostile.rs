@@ -12,6 +12,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use scaffold::core::answers::Answers;
+use scaffold::core::preset::answer::{Answer, Combination};
 use scaffold::core::preset::manifest::Manifest;
 use scaffold::core::preset::{Files, Preset};
 use scaffold::core::render::render;
@@ -425,6 +427,12 @@ fn cases() -> u32 {
     said.map_or(300, |said| said.parse().unwrap())
 }
 
+/// Answers for a preset with one choice, that of a database.
+fn sample(preset: &Preset) -> Answers {
+    let files = Answer::One("files".to_owned());
+    Answers::sample(preset, &Combination::default().with("database", files))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
@@ -436,7 +444,7 @@ proptest! {
     #[test]
     fn no_template_makes_it_panic_or_run_on(text in "\\PC{0,80}|((\\{\\{|\\}\\}|\\{%|%\\}|\\{#|#\\}|//%|\n| |for|in|if|else|elif|endif|endfor|set|endset|filter|endfilter|raw|endraw|recursive|loop|name|resource|resources|fragments|fit|range|x|=|==|\\+|-|~|\\*|\\*\\*|\\||\\(|\\)|\\[|\\]|,|\\.|:|\"|'|upper|join|sort|length|list|1|999999999|none|true|is|not|and|defined){0,40})") {
         let preset = parse(files(&[("preset.toml", MANIFEST), ("base/a.rs.jinja", &text), ("base/_list.jinja", &text)])).unwrap();
-        let answers = preset.sample(&[("database".to_owned(), "files".to_owned())]).unwrap();
+        let answers = sample(&preset);
         let started = Instant::now();
         if let Ok(tree) = render(&preset, &answers) {
             for (path, _) in tree.iter() {
@@ -450,7 +458,7 @@ proptest! {
     fn no_path_leads_out_of_the_project(path in "\\PC{0,20}|((/|\\.|\\.\\.|a|\\{\\{resource\\}\\}|\\\\|:|con|nul|.git| |.jinja|_){0,8})") {
         let manifest = ("preset.toml", MANIFEST);
         let Ok(preset) = parse(files(&[manifest, (&format!("base/{path}"), "")])) else { return Ok(()) };
-        let answers = preset.sample(&[("database".to_owned(), "files".to_owned())]).unwrap();
+        let answers = sample(&preset);
         if let Ok(tree) = render(&preset, &answers) {
             for (path, _) in tree.iter() {
                 prop_assert_eq!(unsafe_path(path), None);
@@ -478,9 +486,10 @@ proptest! {
         preset.replace(path, text.into()).unwrap();
         let options = preset.choices.iter().map(|choice| {
             let option = path.strip_prefix(&format!("{}/", choice.name)).and_then(|rest| rest.split('/').next());
-            (choice.name.clone(), option.unwrap_or(&choice.default[0]).to_owned())
+            let option = option.map(|option| choice.of_names(&[option.to_owned()]));
+            (choice.name.clone(), option.unwrap_or_else(|| choice.default.clone()))
         });
-        let answers = preset.sample(&options.collect::<Vec<_>>()).unwrap();
+        let answers = Answers::sample(&preset, &options.collect());
         let started = Instant::now();
         if let Err(error) = render(&preset, &answers) {
             let said = format!("{error:#}");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use scaffold::core::preset::NONE;
+use scaffold::core::preset::choice::NONE;
 use scaffold::edge::presets;
 
 #[test]

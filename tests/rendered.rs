@@ -9,6 +9,7 @@ use scaffold::core::answers::Answers;
 use scaffold::core::author::combinations;
 use scaffold::core::names::ResourceName;
 use scaffold::core::preset::Preset;
+use scaffold::core::preset::answer::Combination;
 use scaffold::core::render;
 use scaffold::core::tree::Tree;
 use scaffold::edge::presets;
@@ -29,32 +30,15 @@ fn preset() -> Preset {
     presets::load(presets::DEFAULT).unwrap()
 }
 
-fn project(
-    preset: &Preset,
-    name: &str,
-    resource: ResourceName,
-    options: Vec<(String, String)>,
-) -> Tree {
+fn project(preset: &Preset, name: &str, resource: ResourceName, options: Combination) -> Tree {
     let name = preset.project_name(name).unwrap();
-    render::render(
-        preset,
-        &Answers {
-            name,
-            options,
-            texts: Vec::new(),
-            resources: vec![resource],
-        },
-    )
-    .unwrap()
+    let answers = Answers::new(preset, name, options, vec![resource]).unwrap();
+    render::render(preset, &answers).unwrap()
 }
 
-fn accounts(preset: &Preset, options: &[(String, String)]) -> Tree {
-    project(
-        preset,
-        "accounts-api",
-        preset.resource_name("accounts").unwrap(),
-        options.to_vec(),
-    )
+fn accounts(preset: &Preset, options: &Combination) -> Tree {
+    let resource = preset.resource_name("accounts").unwrap();
+    project(preset, "accounts-api", resource, options.clone())
 }
 
 #[test]

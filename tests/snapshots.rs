@@ -12,22 +12,16 @@ use scaffold::edge::presets;
 
 /// The project of somebody who changed one answer, or none.
 fn accounts(preset: &Preset, changed: Option<(&str, &str)>) -> Tree {
-    let option = |choice: &str, default: &str| match changed {
-        Some((name, option)) if name == choice => option.to_owned(),
-        _ => default.to_owned(),
-    };
-    let options = preset.choices.iter().map(|choice| {
-        (
-            choice.name.clone(),
-            option(&choice.name, &choice.default[0]),
-        )
+    let answers = preset.choices.iter().map(|choice| {
+        let answer = match changed {
+            Some((name, option)) if name == choice.name => choice.of_names(&[option.to_owned()]),
+            _ => choice.default.clone(),
+        };
+        (choice.name.clone(), answer)
     });
-    let answers = Answers {
-        name: preset.project_name("accounts-api").unwrap(),
-        options: options.collect(),
-        texts: Vec::new(),
-        resources: vec![preset.resource_name("accounts").unwrap()],
-    };
+    let name = preset.project_name("accounts-api").unwrap();
+    let resources = vec![preset.resource_name("accounts").unwrap()];
+    let answers = Answers::new(preset, name, answers.collect(), resources).unwrap();
     render::render(preset, &answers).unwrap()
 }
 
@@ -48,7 +42,7 @@ fn every_other_option_as_the_difference_that_it_makes() {
         for option in choice
             .options
             .iter()
-            .filter(|option| !choice.default.contains(&option.name))
+            .filter(|option| !choice.default.options().contains(&option.name.as_str()))
         {
             let other = accounts(&preset, Some((&choice.name, &option.name)));
             let name = format!("axum.{}={}", choice.name, option.name);
@@ -60,7 +54,7 @@ fn every_other_option_as_the_difference_that_it_makes() {
 #[test]
 fn no_condition_of_a_template_could_be_turned_round_unseen() {
     let mut preset = presets::load(presets::DEFAULT).unwrap();
-    let projects = snapshots::projects(&preset).unwrap().into_iter();
+    let projects = snapshots::projects(&preset).into_iter();
     let projects = projects.map(|project| {
         let tree = render::render(&preset, &project.answers).unwrap();
         (project.name, project.answers, tree)

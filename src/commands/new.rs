@@ -11,8 +11,7 @@ use crate::core::answers::Answers;
 use crate::core::merge::merge;
 use crate::core::names::{ProjectName, ResourceName};
 use crate::core::preset::address::Address;
-use crate::core::preset::choice::{NO, NONE, YES};
-use crate::core::preset::{Answer, Preset};
+use crate::core::preset::{Origin, Preset};
 use crate::core::record;
 use crate::core::refusal::Refusal;
 use crate::core::tree::Tree;
@@ -38,30 +37,23 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
     } else {
         Open::Ask
     };
-    let (options, texts) = ask::answers(preset, &args.given, open)?;
-    let answers = Answers {
-        options,
-        texts,
-        name,
-        resources: vec![resource],
-    };
+    let choices = ask::answers(preset, &args.given, open)?;
+    let answers = Answers::new(preset, name, choices, vec![resource])?;
 
     let mut tree = watchdog::render(preset, &answers)?;
-    record::remember(&mut tree, preset, &args.preset, &answers)?;
+    record::remember(&mut tree, &preset.origin, &answers)?;
     let nothing = Tree::default();
     let plan = merge(&nothing, &nothing, &tree);
 
     let mut report = Report {
         answers: &answers,
-        answered: preset.answered(&answers),
-        preset: &args.preset,
-        commit: preset.commit.as_deref(),
+        origin: &preset.origin,
         plan: &plan,
         destination: destination.path.clone(),
         is_written: !args.dry_run,
         done: Vec::new(),
         skipped: Vec::new(),
-        command: command(args, preset, &answers),
+        command: command(args, &preset.origin, &answers),
         next: next(&path, preset, &answers),
     };
     notes(preset, exclusion.as_ref(), &mut report);
@@ -72,7 +64,7 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
 }
 
 /// What the service serves: what the flag says, or what the project is called after.
-fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceName> {
+fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceName, Refusal> {
     if let Some(resource) = &args.resource {
         return preset.resource_name(resource);
     }
@@ -81,9 +73,7 @@ fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceN
         let error = error.to_string();
         let reason = error.lines().next().unwrap_or_default();
         let what = format!("`{}` would serve `{resource}`, but {reason}", name.as_str());
-        Refusal::new(what)
-            .help("say what it serves with `--resource NAME`")
-            .into()
+        Refusal::new(what).help("say what it serves with `--resource NAME`")
     })
 }
 
@@ -127,7 +117,7 @@ fn apply(
 
 /// What else there is to say about a project that was made.
 fn notes(preset: &Preset, exclusion: Option<&Exclusion>, report: &mut Report) {
-    if let Some(commit) = &preset.commit {
+    if let Some(commit) = &preset.origin.commit {
         report
             .done
             .push(format!("from commit `{commit}` of the preset"));
@@ -156,7 +146,7 @@ fn is_on_path(program: &str) -> bool {
 }
 
 /// The command that makes the same project and asks nothing.
-fn command(args: &New, preset: &Preset, answers: &Answers) -> String {
+fn command(args: &New, origin: &Origin, answers: &Answers) -> String {
     let mut words = vec!["scaffold".into(), "new".into(), args.name.clone()];
     let mut flag = |name: &str, value: String| match value.starts_with('-') {
         // By itself it would be a flag.
@@ -164,16 +154,10 @@ fn command(args: &New, preset: &Preset, answers: &Answers) -> String {
         false => words.extend([format!("--{name}"), value]),
     };
     if args.preset != presets::DEFAULT {
-        flag("preset", pinned(&args.preset, preset));
+        flag("preset", pinned(origin));
     }
-    for (choice, answer) in preset.answered(answers) {
-        let value = match answer {
-            Answer::One(value) | Answer::Text(value) => value.to_owned(),
-            Answer::Flag(is_set) => if is_set { YES } else { NO }.to_owned(),
-            Answer::Many(options) if options.is_empty() => NONE.to_owned(),
-            Answer::Many(options) => options.join(","),
-        };
-        flag(&choice.name, value);
+    for (choice, answer) in answers.choices().iter() {
+        flag(choice, answer.to_string());
     }
     if let Some(resource) = &args.resource {
         flag("resource", resource.clone());
@@ -189,17 +173,17 @@ fn command(args: &New, preset: &Preset, answers: &Answers) -> String {
 }
 
 /// The preset as it is now, whatever becomes of its branch.
-fn pinned(name: &str, preset: &Preset) -> String {
-    match (&preset.commit, Address::parse(name)) {
+fn pinned(origin: &Origin) -> String {
+    match (&origin.commit, Address::parse(&origin.name)) {
         (Some(commit), Some(Ok(address))) => address.pinned(commit).to_string(),
-        _ => name.to_owned(),
+        _ => origin.name.clone(),
     }
 }
 
 /// The commands that lead from here to a service that answers.
 fn next(path: &Path, preset: &Preset, answers: &Answers) -> Vec<String> {
     let mut commands = vec![cd(path)];
-    commands.extend(preset.next(answers));
+    commands.extend(answers.next(preset));
     commands
 }
 

@@ -11,8 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli::{Selection, Verify};
-use crate::core::author::combinations::{self, Combination};
+use crate::core::answers::Answers;
+use crate::core::author::combinations;
 use crate::core::preset::Preset;
+use crate::core::preset::answer::Combination;
 use crate::core::refusal::{Refusal, list};
 use crate::edge::interrupt;
 use crate::edge::report::Format;
@@ -25,7 +27,6 @@ pub fn run(args: &Verify, preset: &Preset) -> Result<()> {
     let selected = selected(args, preset)?;
     let verifier = Verifier {
         preset,
-        preset_name: &args.preset,
         level: args.level,
         skips_unreachable: args.skip_unreachable,
         build_dir: build_dir(args.build_dir.as_deref())?,
@@ -34,7 +35,7 @@ pub fn run(args: &Verify, preset: &Preset) -> Result<()> {
     match args.format {
         Format::Human => results.print_table()?,
         Format::Json => {
-            let mut json = results.json(preset)?;
+            let mut json = results.json(preset);
             json["preset"] = json!(args.preset);
             json["level"] = json!(args.level);
             print_json(&json)?;
@@ -61,7 +62,7 @@ impl Results {
         let progress = Progress::start(selected.len());
         let mut verified = Vec::new();
         for options in selected {
-            let name = combinations::name(options);
+            let name = options.name();
             verified.push(verifier.verify(options, &|step| progress.at(&name, step))?);
             progress.done(&verified);
         }
@@ -98,26 +99,26 @@ impl Results {
     }
 
     /// Each of them, and how many there are of each outcome, for programs.
-    pub(super) fn json(&self, preset: &Preset) -> Result<Value> {
+    pub(super) fn json(&self, preset: &Preset) -> Value {
         let [passed, failed, skipped] = count(&self.verified);
-        let result = |verified: &Verified| -> Result<Value> {
-            let answers = preset.sample(&verified.options)?;
-            Ok(json!({
-                "options": options_json(&preset.answered(&answers)),
+        let result = |verified: &Verified| {
+            let answers = Answers::sample(preset, &verified.options);
+            json!({
+                "options": options_json(&answers),
                 "crates": verified.crates,
                 "seconds": verified.time.as_secs_f64(),
                 "warnings": verified.warnings,
                 "result": verified.outcome.verb(),
                 "reason": verified.outcome.reason(),
-            }))
+            })
         };
-        let combinations: Result<Vec<Value>> = self.verified.iter().map(result).collect();
-        Ok(json!({
-            "combinations": combinations?,
+        let combinations: Vec<Value> = self.verified.iter().map(result).collect();
+        json!({
+            "combinations": combinations,
             "passed": passed,
             "failed": failed,
             "skipped": skipped,
-        }))
+        })
     }
 }
 
@@ -194,7 +195,7 @@ impl Progress {
     /// Tells of the last result; a failure with its reason, while the others go on.
     fn done(&self, results: &[Verified]) {
         let Some(last) = results.last() else { return };
-        let (name, time) = (combinations::name(&last.options), seconds(last.time));
+        let (name, time) = (last.options.name(), seconds(last.time));
         let mut line = format!(
             "[{}/{}] {name}: {}, {time}",
             results.len(),
@@ -276,7 +277,7 @@ fn print_table(results: &[Verified]) -> Result<()> {
 
 fn row(verified: &Verified) -> [String; 5] {
     [
-        combinations::name(&verified.options),
+        verified.options.name(),
         verified
             .crates
             .map_or_else(String::new, |crates| crates.to_string()),

@@ -39,9 +39,6 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// The line that stands for the project itself.
 const PROJECT: &str = "project";
 
-/// A choice and the option that was chosen, by their names.
-pub type Chosen = (String, String);
-
 /// The locks of every combination of a preset, in one.
 #[derive(Debug)]
 pub struct Table<'t> {
@@ -253,8 +250,8 @@ fn push_all(out: &mut String, parts: &[&str]) {
 /// What cargo resolved for the base of a preset with some options.
 #[derive(Debug)]
 pub struct Resolved {
-    /// The options; none for the base alone.
-    pub options: BTreeSet<Chosen>,
+    /// The options, each with its choice; none for the base alone.
+    pub options: BTreeSet<(String, String)>,
     /// The text of its `Cargo.lock`.
     pub lock: String,
 }
@@ -339,10 +336,10 @@ impl CargoLock {
 
 /// The sets of options that each bring a line. A superset of one that is there already adds nothing.
 #[derive(Default, PartialEq)]
-struct Brought(Vec<BTreeSet<Chosen>>);
+struct Brought(Vec<BTreeSet<(String, String)>>);
 
 impl Brought {
-    fn add(&mut self, options: &BTreeSet<Chosen>) {
+    fn add(&mut self, options: &BTreeSet<(String, String)>) {
         if !self.0.iter().any(|brought| brought.is_subset(options)) {
             self.0.push(options.clone());
         }
@@ -389,7 +386,7 @@ struct Row {
 
 impl Rows {
     /// Adds the lock of these options; answers the name of the project that it locks.
-    fn add(&mut self, lock: &CargoLock, options: &BTreeSet<Chosen>) -> Result<String> {
+    fn add(&mut self, lock: &CargoLock, options: &BTreeSet<(String, String)>) -> Result<String> {
         let mut project = None;
         ensure!(
             lock.version == 4,

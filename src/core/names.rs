@@ -20,6 +20,9 @@ const MIN_RESOURCE: usize = 2;
 /// What a project's name says beside the name of what it serves.
 const SUFFIXES: &[&str] = &["api", "service", "svc", "server"];
 
+/// The name of every project that is made only to be resolved, measured or verified.
+pub const SAMPLE: &str = "things-api";
+
 /// Names that a preset needs for itself.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Taken<'a> {
@@ -70,6 +73,11 @@ impl ProjectName {
         .help(help))
     }
 
+    /// The name of a project that nobody keeps.
+    pub fn sample() -> ProjectName {
+        ProjectName(SAMPLE.to_owned())
+    }
+
     /// The name as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -111,6 +119,11 @@ impl ResourceName {
             .unwrap_or_else(|| "records".to_owned());
         let what = format!("a resource can't be called `{}`: {reason}", named(text));
         Err(Refusal::new(what).help(format!("try `{proposal}`")))
+    }
+
+    /// What a project serves that nobody keeps.
+    pub fn sample() -> ResourceName {
+        ResourceName::forms("things")
     }
 
     fn forms(text: &str) -> ResourceName {

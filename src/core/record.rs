@@ -10,7 +10,8 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use crate::core::answers::Answers;
 use crate::core::names::ResourceName;
-use crate::core::preset::{Answer, Preset};
+use crate::core::preset::Origin;
+use crate::core::preset::answer::Answer;
 use crate::core::tree::Tree;
 
 /// The file of the answers.
@@ -24,16 +25,10 @@ const HEADER: &str = "\
 
 ";
 
-/// Adds a project's memory to its rendering. `preset_name` is what users call the preset; one from a repository is
-/// remembered with its commit.
-pub fn remember(
-    tree: &mut Tree,
-    preset: &Preset,
-    preset_name: &str,
-    answers: &Answers,
-) -> Result<()> {
+/// Adds a project's memory to its rendering.
+pub fn remember(tree: &mut Tree, origin: &Origin, answers: &Answers) -> Result<()> {
     let pristine = printed(tree)?;
-    tree.insert(ANSWERS, answers_file(preset, preset_name, answers))?;
+    tree.insert(ANSWERS, answers_file(origin, answers))?;
     tree.insert(PRISTINE, pristine)
 }
 
@@ -45,27 +40,26 @@ fn printed(tree: &Tree) -> Result<String> {
     Ok(printed)
 }
 
-fn answers_file(preset: &Preset, preset_name: &str, answers: &Answers) -> String {
+fn answers_file(origin: &Origin, answers: &Answers) -> String {
     let mut document = DocumentMut::new();
     document["scaffold"] = value(env!("CARGO_PKG_VERSION"));
     // Read on another system, it leads to the same place.
     document["preset"] = match cfg!(windows) {
-        true => value(preset_name.replace('\\', "/")),
-        false => value(preset_name),
+        true => value(origin.name.replace('\\', "/")),
+        false => value(&origin.name),
     };
-    if let Some(commit) = &preset.commit {
+    if let Some(commit) = &origin.commit {
         document["commit"] = value(commit);
     }
-    document["name"] = value(answers.name.as_str());
-    let resources: Array = answers.resources.iter().map(ResourceName::path).collect();
+    document["name"] = value(answers.name().as_str());
+    let resources: Array = answers.resources().iter().map(ResourceName::path).collect();
     document["resources"] = value(resources);
     let mut options = Table::new();
-    for (choice, answer) in preset.answered(answers) {
-        options[&choice.name] = match answer {
-            Answer::One(option) => value(option),
-            Answer::Flag(is_set) => value(is_set),
-            Answer::Many(options) => value(options.into_iter().collect::<Array>()),
-            Answer::Text(text) => value(text),
+    for (choice, answer) in answers.choices().iter() {
+        options[choice] = match answer {
+            Answer::One(text) | Answer::Text(text) => value(text),
+            Answer::Flag(is_set) => value(*is_set),
+            Answer::Many(options) => value(options.iter().collect::<Array>()),
         };
     }
     document["options"] = Item::Table(options);

@@ -9,7 +9,8 @@ use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use dialoguer::{Confirm, Error, Input, MultiSelect, Select};
 
 use crate::core::preset::Preset;
-use crate::core::preset::choice::{Choice, ChoiceOption, Kind, NO, NONE, YES};
+use crate::core::preset::answer::{Answer, Combination};
+use crate::core::preset::choice::{Choice, ChoiceOption, Kind, NONE, YES};
 use crate::core::preset::prices::Prices;
 use crate::core::refusal::{Refusal, list};
 use crate::edge::interrupt::{self, Interrupted};
@@ -26,11 +27,8 @@ pub enum Open {
 /// What flags said, by the choice's name. A choice of many may have several options, or `none`.
 pub type Given = BTreeMap<String, Vec<String>>;
 
-/// Pairs of a choice and an option or a text.
-type Pairs = Vec<(String, String)>;
-
-/// An answer to every choice of the preset that applies: options, and texts.
-pub fn answers(preset: &Preset, given: &Given, open: Open) -> Result<(Pairs, Pairs)> {
+/// An answer to every choice of the preset that applies.
+pub fn answers(preset: &Preset, given: &Given, open: Open) -> Result<Combination> {
     let asked = match open {
         Open::Ask => asked(preset, given)?,
         Open::TakeDefault => Vec::new(),
@@ -55,29 +53,20 @@ pub fn answers(preset: &Preset, given: &Given, open: Open) -> Result<(Pairs, Pai
 fn walk<'p>(
     preset: &'p Preset,
     given: &Given,
-    mut answer: impl FnMut(&'p Choice) -> Result<Vec<String>>,
-) -> Result<(Pairs, Pairs)> {
-    let (mut options, mut texts) = (Pairs::new(), Pairs::new());
+    mut answer: impl FnMut(&'p Choice) -> Result<Answer>,
+) -> Result<Combination> {
+    let mut answers = Combination::default();
     for choice in &preset.choices {
-        if !choice.applies(&options) {
-            if given.contains_key(&choice.name) {
-                return Err(does_not_apply(choice).into());
-            }
-            continue;
-        }
-        let answers = match given.get(&choice.name) {
-            Some(given) => check(choice, given)?,
-            None => answer(choice)?,
+        let given = given.get(&choice.name);
+        let answer = match (choice.applies(&answers), given) {
+            (true, Some(words)) => choice.answer(words)?,
+            (true, None) => answer(choice)?,
+            (false, Some(_)) => return Err(choice.does_not_apply().into()),
+            (false, None) => continue,
         };
-        let pairs = answers
-            .into_iter()
-            .map(|answer| (choice.name.clone(), answer));
-        match choice.is_text() {
-            true => texts.extend(pairs),
-            false => options.extend(pairs),
-        }
+        answers.push(&choice.name, answer);
     }
-    Ok((options, texts))
+    Ok(answers)
 }
 
 /// Whether a choice has to be asked: no flag answers it, and there is more than one answer.
@@ -96,51 +85,6 @@ fn asked<'p>(preset: &'p Preset, given: &Given) -> Result<Vec<&'p Choice>> {
         Ok(choice.default.clone())
     })?;
     Ok(asked)
-}
-
-/// What a flag says, if the choice can have it. Of one that has options, they are among them: the command line saw to it.
-fn check(choice: &Choice, given: &[String]) -> Result<Vec<String>, Refusal> {
-    let name = &choice.name;
-    match &choice.kind {
-        Kind::One | Kind::Flag => Ok(given.to_vec()),
-        Kind::Many => {
-            let others: Vec<_> = given.iter().filter(|option| *option != NONE).collect();
-            if others.len() < given.len() && !others.is_empty() {
-                let what = format!("`--{name} {NONE}` can't have {} as well", list(others));
-                return Err(Refusal::new(what).help(format!("leave `{NONE}` out, or the others")));
-            }
-            let options = choice.options.iter().map(|option| option.name.clone());
-            Ok(options.filter(|option| given.contains(option)).collect())
-        }
-        Kind::Text(_) => {
-            for text in given {
-                choice.check_text(text).map_err(|reason| {
-                    let what =
-                        format!("`--{name}` can't be `{}`: it {reason}", text.escape_debug());
-                    let default = choice.default.join("");
-                    let help = match &choice.help {
-                        Some(help) => help.clone(),
-                        None => format!("such as `{default}`"),
-                    };
-                    Refusal::new(what).help(help)
-                })?;
-            }
-            Ok(given.to_vec())
-        }
-    }
-}
-
-fn does_not_apply(choice: &Choice) -> Refusal {
-    let conditions = choice.when.iter();
-    let conditions: Vec<_> = conditions
-        .map(|(name, options)| format!("`--{name} {}`", options.join("|")))
-        .collect();
-    Refusal::new(format!(
-        "`--{}` says something only with {}",
-        choice.name,
-        conditions.join(" and ")
-    ))
-    .help(format!("leave `--{}` out, or say that, too", choice.name))
 }
 
 fn no_terminal(asked: &[&Choice]) -> Refusal {
@@ -165,7 +109,7 @@ fn no_terminal(asked: &[&Choice]) -> Refusal {
 }
 
 /// Asks one question, on stderr.
-fn ask(choice: &Choice, prices: Option<&Prices>) -> Result<Vec<String>> {
+fn ask(choice: &Choice, prices: Option<&Prices>) -> Result<Answer> {
     interrupt::check()?;
     let colorful = ColorfulTheme::default();
     let theme: &dyn Theme = if has_color() { &colorful } else { &SimpleTheme };
@@ -179,9 +123,9 @@ fn ask(choice: &Choice, prices: Option<&Prices>) -> Result<Vec<String>> {
             _ => anyhow!(error).context("the answer can't be read"),
         }
     })?;
-    let shown = match answer.is_empty() {
-        true => NONE.to_owned(),
-        false => answer.join(", "),
+    let shown = match &answer {
+        Answer::Many(options) if options.len() > 1 => options.join(", "),
+        answer => answer.to_string(),
     };
     terminal.write_line(&format!("{} {shown}", choice.prompt))?;
     Ok(answer)
@@ -193,12 +137,13 @@ fn prompt(
     prices: Option<&Prices>,
     theme: &dyn Theme,
     terminal: &Term,
-) -> dialoguer::Result<Vec<String>> {
+) -> dialoguer::Result<Answer> {
     let prompt = match &choice.help {
         Some(help) => format!("{} {help}", choice.prompt),
         None => choice.prompt.clone(),
     };
-    let is_default = |option: &ChoiceOption| choice.default.contains(&option.name);
+    let defaults = choice.default.options();
+    let is_default = |option: &ChoiceOption| defaults.contains(&option.name.as_str());
     let name = |index: usize| choice.options[index].name.clone();
     match &choice.kind {
         Kind::One => {
@@ -208,38 +153,30 @@ fn prompt(
                 .items(lines(choice, prices))
                 .default(default.unwrap_or_default())
                 .report(false);
-            Ok(vec![name(select.interact_on(terminal)?)])
+            Ok(Answer::One(name(select.interact_on(terminal)?)))
         }
         Kind::Flag => {
             let price = prices.and_then(|prices| prices.of(&choice.name, YES));
             let price = price.map(|price| format!(" ({price})"));
             let confirm = Confirm::with_theme(theme)
                 .with_prompt(prompt + &price.unwrap_or_default())
-                .default(choice.default.iter().any(|default| default == YES))
+                .default(choice.default == Answer::Flag(true))
                 .report(false);
-            let answer = if confirm.interact_on(terminal)? {
-                YES
-            } else {
-                NO
-            };
-            Ok(vec![answer.to_owned()])
+            Ok(Answer::Flag(confirm.interact_on(terminal)?))
         }
         Kind::Many => {
-            let defaults = choice.options.iter().map(is_default);
+            let checked = choice.options.iter().map(is_default);
             let select = MultiSelect::with_theme(theme)
                 .with_prompt(format!("{prompt} (space takes one, enter ends)"))
-                .items_checked(lines(choice, prices).into_iter().zip(defaults))
+                .items_checked(lines(choice, prices).into_iter().zip(checked))
                 .report(false);
-            Ok(select
-                .interact_on(terminal)?
-                .into_iter()
-                .map(name)
-                .collect())
+            let taken = select.interact_on(terminal)?;
+            Ok(Answer::Many(taken.into_iter().map(name).collect()))
         }
         Kind::Text(_) => {
             let input = Input::with_theme(theme)
                 .with_prompt(prompt)
-                .with_initial_text(choice.default.join(""))
+                .with_initial_text(choice.default.to_string())
                 .allow_empty(true)
                 .validate_with(|text: &String| {
                     choice
@@ -247,7 +184,7 @@ fn prompt(
                         .map_err(|reason| format!("it {reason}"))
                 })
                 .report(false);
-            Ok(vec![input.interact_text_on(terminal)?])
+            Ok(Answer::Text(input.interact_text_on(terminal)?))
         }
     }
 }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::core::answers::Answers;
 use crate::core::names::ResourceName;
 use crate::core::plan::Plan;
-use crate::core::preset::Answer;
-use crate::core::preset::choice::Choice;
+use crate::core::preset::Origin;
+use crate::core::preset::answer::Answer;
 
 /// Who reads the answer.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,12 +28,8 @@ pub enum Format {
 pub struct Report<'a> {
     /// What it was made from.
     pub answers: &'a Answers,
-    /// The answers to the choices, as their kinds have them.
-    pub answered: Vec<(&'a Choice, Answer<'a>)>,
-    /// The preset that it was made from.
-    pub preset: &'a str,
-    /// The commit that the preset is, if it comes from a repository.
-    pub commit: Option<&'a str>,
+    /// Where the preset comes from that it was made from.
+    pub origin: &'a Origin,
     /// What was planned.
     pub plan: &'a Plan<'a>,
     /// The project's directory.
@@ -62,7 +58,7 @@ impl Report<'_> {
 
     fn human(&self) -> String {
         let Report { answers, plan, .. } = self;
-        let (name, count) = (answers.name.as_str(), plan.writes().count());
+        let (name, count) = (answers.name().as_str(), plan.writes().count());
         let destination = self.destination.display();
         let mut text = match self.is_written {
             true => format!("made `{name}` in `{destination}`, {count} files\n"),
@@ -88,13 +84,13 @@ impl Report<'_> {
     }
 
     fn json(&self) -> Value {
-        let resources = self.answers.resources.iter().map(ResourceName::path);
+        let resources = self.answers.resources().iter().map(ResourceName::path);
         let changes = self.plan.changes();
         let mut json = json!({
             "answers": {
-                "name": self.answers.name.as_str(),
-                "preset": self.preset,
-                "options": options_json(&self.answered),
+                "name": self.answers.name().as_str(),
+                "preset": self.origin.name,
+                "options": options_json(self.answers),
                 "resources": resources.collect::<Vec<_>>(),
             },
             "plan": changes
@@ -107,23 +103,23 @@ impl Report<'_> {
             "command": self.command,
             "next": self.next,
         });
-        if let Some(commit) = self.commit {
-            json["answers"]["commit"] = commit.into();
+        if let Some(commit) = &self.origin.commit {
+            json["answers"]["commit"] = commit.as_str().into();
         }
         json
     }
 }
 
 /// The answers to choices, for programs.
-pub fn options_json(answered: &[(&Choice, Answer)]) -> Map<String, Value> {
+pub fn options_json(answers: &Answers) -> Map<String, Value> {
     let json = |answer: &Answer| match answer {
         Answer::One(text) | Answer::Text(text) => json!(text),
         Answer::Flag(is_set) => json!(is_set),
         Answer::Many(options) => json!(options),
     };
-    let answered = answered.iter();
-    answered
-        .map(|(choice, answer)| (choice.name.clone(), json(answer)))
+    let answers = answers.choices().iter();
+    answers
+        .map(|(choice, answer)| (choice.to_owned(), json(answer)))
         .collect()
 }
 

@@ -16,8 +16,9 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::core::answers::SAMPLE;
-use crate::core::author::combinations::{self, Combination};
+use crate::core::answers::Answers;
+use crate::core::names::SAMPLE;
+use crate::core::preset::answer::Combination;
 use crate::core::preset::{Preset, Server};
 use crate::core::record;
 use crate::edge::cargo::{self, End, Project};
@@ -91,8 +92,6 @@ pub struct Verified {
 pub struct Verifier<'p> {
     /// The preset.
     pub preset: &'p Preset,
-    /// What users call it.
-    pub preset_name: &'p str,
     /// How far each is taken.
     pub level: Level,
     /// Whether a combination whose server does not answer is skipped instead of failed.
@@ -150,10 +149,10 @@ impl Verifier<'_> {
 
     fn take_through(&self, verified: &mut Verified, at: &dyn Fn(&str)) -> Result<()> {
         at("render");
-        let answers = self.preset.sample(&verified.options)?;
+        let answers = Answers::sample(self.preset, &verified.options);
         let tree = watchdog::render(self.preset, &answers);
         let mut tree = tree.map_err(Failed::new)?;
-        record::remember(&mut tree, self.preset, self.preset_name, &answers)?;
+        record::remember(&mut tree, &self.preset.origin, &answers)?;
         if self.level == Level::Render {
             return Ok(());
         }
@@ -217,7 +216,7 @@ impl Verifier<'_> {
 
     /// What cargo says of a combination is kept here, since somebody will want to read it when it failed.
     fn log(&self, options: &Combination) -> PathBuf {
-        let name = combinations::name(options).replace(' ', "-");
+        let name = options.name().replace(' ', "-");
         self.build_dir.join("logs").join(format!("{name}.log"))
     }
 }

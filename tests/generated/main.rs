@@ -29,7 +29,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Trial};
-use scaffold::core::author::combinations::{self, Combination};
+use scaffold::core::author::combinations;
+use scaffold::core::preset::answer::Combination;
 use scaffold::core::preset::choice::Choice;
 use scaffold::core::preset::{Preset, Server};
 use scaffold::edge::presets;
@@ -57,7 +58,7 @@ fn trials() -> Vec<Trial> {
     )];
     let verified = verified(&preset.choices);
     for options in combinations::all(&preset.choices) {
-        let name = combinations::name(&options);
+        let name = options.name();
         let subject = Subject::of(&preset, &options);
         let promises = [promises::of(&options), limits::of(&options)].concat();
         match &verified {
@@ -78,9 +79,7 @@ fn trials() -> Vec<Trial> {
     ] {
         for name in names {
             let subject = subjects.entry(name).or_insert_with(|| {
-                let options = combinations
-                    .iter()
-                    .find(|options| combinations::name(options) == *name);
+                let options = combinations.iter().find(|options| options.name() == *name);
                 let options = options.unwrap_or_else(|| panic!("there is no combination `{name}`"));
                 Subject::of(&preset, options)
             });
@@ -183,7 +182,7 @@ impl Subject {
         let servers = preset.servers(options).into_iter().cloned().collect();
         let flags = options
             .iter()
-            .map(|(choice, option)| format!("--{choice}={option}"))
+            .map(|(choice, answer)| format!("--{choice}={answer}"))
             .collect();
         Subject::new("accounts-api", flags, servers, "/v1/accounts")
     }

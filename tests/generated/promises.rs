@@ -1,5 +1,6 @@
 //! What a service promises to those who call it and to those who run it, asked of it over the network.
 
+use scaffold::core::preset::answer::Combination;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,8 @@ use crate::service::{Answer, Service};
 use crate::{Check, Subject, pooler, volume};
 
 /// The promises that a project with these options makes.
-pub fn of(options: &[(String, String)]) -> Vec<Check> {
-    let has = |choice: &str, option: &str| {
-        let mut options = options.iter();
-        options.any(|(its, chosen)| its == choice && chosen == option)
-    };
+pub fn of(options: &Combination) -> Vec<Check> {
+    let has = |choice: &str, option: &str| options.has(choice, option);
     let more = [
         (has("observability", "prometheus"), SCRAPED),
         (has("database", "sqlite"), volume::ALL),

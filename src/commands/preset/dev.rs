@@ -9,8 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Result, ensure};
 use similar::TextDiff;
 
+use crate::core::answers::Answers;
 use crate::core::preset::Preset;
-use crate::core::preset::choice::{Choice, Kind, NONE};
+use crate::core::preset::choice::Choice;
 use crate::core::refusal::{Refusal, list};
 use crate::core::tree::Tree;
 use crate::edge::ask::{self, Given, Open};
@@ -139,9 +140,8 @@ fn follow(
 fn rendered(directory: &Path, with: &[String]) -> Result<Tree> {
     let preset = presets::load_directory(directory)?;
     let given = given(&preset, with)?;
-    let (options, texts) = ask::answers(&preset, &given, Open::TakeDefault)?;
-    let mut answers = preset.sample(&options)?;
-    answers.texts = texts;
+    let choices = ask::answers(&preset, &given, Open::TakeDefault)?;
+    let answers = Answers::sample(&preset, &choices);
     watchdog::render(&preset, &answers)
 }
 
@@ -162,13 +162,6 @@ fn given(preset: &Preset, with: &[String]) -> Result<Given, Refusal> {
                 return Err(Refusal::new(what).help(help));
             }
         };
-        let is_none = matches!(choice.kind, Kind::Many) && answer == NONE;
-        if !choice.is_text() && !is_none && choice.option(answer).is_none() {
-            let name = &choice.name;
-            let options = list(choice.options.iter().map(|option| &option.name));
-            let what = format!("`{name}` has no option `{answer}`, it has {options}");
-            return Err(Refusal::new(what));
-        }
         let answers = given.entry(choice.name.clone()).or_default();
         match (choice.is_text(), named.is_some(), answers.last_mut()) {
             // Its comma is its own.

@@ -1,14 +1,17 @@
 //! `scaffold preset lock`: makes the lock table of a preset anew, after its dependencies changed.
 
 use std::path::Path;
-use std::slice;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
-use crate::core::answers::SAMPLE;
-use crate::core::cargo_lock::{self, Chosen, Resolved, Table};
+use crate::core::answers::Answers;
+use crate::core::cargo_lock::{self, Resolved, Table};
+use crate::core::cargo_toml;
+use crate::core::names::SAMPLE;
+use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::choice::{Choice, Kind};
 use crate::core::preset::{LOCK_TABLE, Preset};
+use crate::core::problem::fail;
 use crate::edge::cargo::Stub;
 use crate::edge::{presets, watchdog};
 
@@ -19,21 +22,17 @@ const MAX_SETS: usize = 4_096;
 pub fn run(directory: &Path, update: bool) -> Result<()> {
     let preset = presets::load_directory(directory)?;
 
-    let everything: Vec<Chosen> = preset
-        .choices
-        .iter()
-        .flat_map(Choice::named_options)
-        .collect();
-    let everything = preset.sample(&everything)?;
-    let of_all = manifest(&preset, &everything.options)?;
     // All of them before anything is begun that a template could cut off.
     let sets = distinct(&preset, subsets(&preset)?)?;
-
-    let all = Stub::new(&of_all)?;
+    let all = Stub::new(&of_all(&sets)?)?;
     // Without a table of its own it starts from that of the preset it extends.
     let superset = match preset.pinned_text().map(Table::parse).transpose()? {
         Some(table) if !update => {
-            all.resolve_from(&table.lockfile(SAMPLE, &everything.chosen().collect::<Vec<_>>()))?
+            let options = preset.choices.iter().flat_map(|choice| {
+                let options = choice.options.iter();
+                options.map(|option| (choice.name.as_str(), option.name.as_str()))
+            });
+            all.resolve_from(&table.lockfile(SAMPLE, &options.collect::<Vec<_>>()))?
         }
         _ => all.resolve()?,
     };
@@ -41,8 +40,10 @@ pub fn run(directory: &Path, update: bool) -> Result<()> {
     let mut locks = Vec::new();
     for (options, manifest) in sets {
         let lock = Stub::new(&manifest)?.prune(&superset)?;
+        let options = options.options();
+        let options = options.map(|(choice, option)| (choice.to_owned(), option.to_owned()));
         locks.push(Resolved {
-            options: options.into_iter().collect(),
+            options: options.collect(),
             lock,
         });
     }
@@ -54,13 +55,26 @@ pub fn run(directory: &Path, update: bool) -> Result<()> {
     Ok(())
 }
 
+/// The `Cargo.toml` that has all that any of these has.
+fn of_all(sets: &[(Combination, String)]) -> Result<String> {
+    let manifests = sets
+        .iter()
+        .map(|(options, manifest)| (options.name(), manifest.clone()));
+    let manifests: Vec<_> = manifests.collect();
+    let Some(((place, base), others)) = manifests.split_first() else {
+        bail!("the preset has no set of options to lock");
+    };
+    cargo_toml::merge((place, base), others, &mut fail)
+}
+
 /// The sets, with their manifests, without those whose manifest some of their options have already.
-fn distinct(preset: &Preset, sets: Vec<Vec<Chosen>>) -> Result<Vec<(Vec<Chosen>, String)>> {
-    let mut distinct: Vec<(Vec<Chosen>, String)> = Vec::new();
+fn distinct(preset: &Preset, sets: Vec<Combination>) -> Result<Vec<(Combination, String)>> {
+    let mut distinct: Vec<(Combination, String)> = Vec::new();
     for options in sets {
-        let manifest = manifest(preset, &options)?;
+        let manifest = watchdog::render_manifest(preset, &Answers::sample(preset, &options))?;
         let is_known = distinct.iter().any(|(smaller, known)| {
-            *known == manifest && smaller.iter().all(|option| options.contains(option))
+            let mut smaller = smaller.options();
+            *known == manifest && smaller.all(|(choice, option)| options.has(choice, option))
         });
         if !is_known {
             distinct.push((options, manifest));
@@ -70,31 +84,45 @@ fn distinct(preset: &Preset, sets: Vec<Vec<Chosen>>) -> Result<Vec<(Vec<Chosen>,
 }
 
 /// Every set of options that has at most one of each choice, or any of a choice of many, the smallest sets first.
-fn subsets(preset: &Preset) -> Result<Vec<Vec<Chosen>>> {
-    let mut subsets: Vec<Vec<Chosen>> = vec![Vec::new()];
+fn subsets(preset: &Preset) -> Result<Vec<Combination>> {
+    let mut subsets = vec![Combination::default()];
     for choice in &preset.choices {
-        let of_others = subsets.clone();
-        for option in choice.named_options() {
-            let without = match choice.kind {
-                Kind::Many => &subsets,
-                _ => &of_others,
-            };
-            let with = without
-                .iter()
-                .map(|subset| [subset.as_slice(), slice::from_ref(&option)].concat());
-            let with: Vec<_> = with.collect();
-            subsets.extend(with);
-            ensure!(
-                subsets.len() <= MAX_SETS,
-                "the preset has more than {MAX_SETS} sets of options to lock"
-            );
-        }
+        let answers = bringing(choice)?;
+        check_count(subsets.len().saturating_mul(answers.len() + 1))?;
+        let with = subsets.iter().flat_map(|subset| {
+            let answers = answers.iter();
+            answers.map(|answer| subset.with(&choice.name, answer.clone()))
+        });
+        let with: Vec<_> = with.collect();
+        subsets.extend(with);
     }
-    subsets.sort_by_key(Vec::len);
+    subsets.sort_by_key(|options| options.options().count());
     Ok(subsets)
 }
 
-/// The `Cargo.toml` of a project with these options.
-fn manifest(preset: &Preset, options: &[Chosen]) -> Result<String> {
-    watchdog::render_manifest(preset, &preset.sample(options)?)
+/// The answers to a choice that bring something: of many every set of its options.
+fn bringing(choice: &Choice) -> Result<Vec<Answer>> {
+    if !matches!(choice.kind, Kind::Many) {
+        return Ok(choice.bringing().collect());
+    }
+    let mut sets: Vec<Vec<String>> = vec![Vec::new()];
+    for option in &choice.options {
+        check_count(2 * sets.len())?;
+        let with = sets.iter().map(|set| {
+            let own = std::slice::from_ref(&option.name);
+            [set.as_slice(), own].concat()
+        });
+        let with: Vec<_> = with.collect();
+        sets.extend(with);
+    }
+    let sets = sets.into_iter().skip(1);
+    Ok(sets.map(|names| choice.of_names(&names)).collect())
+}
+
+fn check_count(sets: usize) -> Result<()> {
+    ensure!(
+        sets <= MAX_SETS,
+        "the preset has more than {MAX_SETS} sets of options to lock"
+    );
+    Ok(())
 }

@@ -105,7 +105,7 @@ fn check_name(name: &str) -> Result<(), Refusal> {
 /// repository by a commit of it.
 fn parent(extends: &str, path: &Path) -> Result<String> {
     let preset = presets::load(extends)?;
-    if let (Some(commit), Some(address)) = (&preset.commit, Address::parse(extends)) {
+    if let (Some(commit), Some(address)) = (&preset.origin.commit, Address::parse(extends)) {
         return Ok(address?.pinned(commit).to_string());
     }
     if presets::built_in().any(|other| other == extends) {
@@ -173,7 +173,7 @@ fn open(name: &str, extends: Option<&str>, written: &Path) -> Result<Preset> {
 
 /// The first snapshots, from which `preset test` tells what a change does.
 fn snapshots(preset: &Preset) -> Result<BTreeMap<String, String>> {
-    let projects = snapshots::projects(preset)?;
+    let projects = snapshots::projects(preset);
     let made = projects
         .iter()
         .map(|project| project.make(preset, watchdog::render))

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::slice;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::core::answers::SAMPLE;
-use crate::core::cargo_lock::Chosen;
+use crate::core::answers::Answers;
+use crate::core::names::SAMPLE;
+use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::choice::Choice;
 use crate::core::preset::prices::{PRICES, Price, Prices};
 use crate::core::preset::{LOCK_TABLE, Preset};
@@ -19,20 +19,21 @@ use crate::edge::{presets, project, watchdog};
 pub fn run(directory: &Path) -> Result<()> {
     let preset = presets::load_directory(directory)?;
 
-    let base = price_of(&preset, &[])?;
+    let nothing = Combination::default();
+    let base = price_of(&preset, &nothing)?;
     let mut options: BTreeMap<String, BTreeMap<String, Price>> = BTreeMap::new();
-    for option in preset.choices.iter().flat_map(Choice::named_options) {
-        let brings_nothing =
-            manifest(&preset, slice::from_ref(&option))? == manifest(&preset, &[])?;
-        let whole = if brings_nothing {
-            base.clone()
-        } else {
-            price_of(&preset, slice::from_ref(&option))?
-        };
-        options
-            .entry(option.0)
-            .or_default()
-            .insert(option.1, whole.minus(&base));
+    for choice in &preset.choices {
+        for answer in choice.bringing() {
+            let alone = nothing.with(&choice.name, answer);
+            let whole = match manifest(&preset, &alone)? == manifest(&preset, &nothing)? {
+                true => base.clone(),
+                false => price_of(&preset, &alone)?,
+            };
+            for (choice, option) in alone.options() {
+                let prices = options.entry(choice.to_owned()).or_default();
+                prices.insert(option.to_owned(), whole.minus(&base));
+            }
+        }
     }
     let mut prices = Prices { base, options };
 
@@ -40,11 +41,14 @@ pub fn run(directory: &Path) -> Result<()> {
     let target = TempDir::new()?;
     let bytes = binary_bytes(&preset, &smallest, target.path())?;
     prices.base.binary_bytes = Some(bytes);
-    for (choice, options) in &mut prices.options {
-        for (option, price) in options {
-            let option = (choice.clone(), option.clone());
-            if !smallest.contains(&option) {
-                let project = swapped(&smallest, &option);
+    for choice in &preset.choices {
+        let Some(of_choice) = prices.options.get_mut(&choice.name) else {
+            continue;
+        };
+        for (option, price) in of_choice {
+            if !smallest.has(&choice.name, option) {
+                let answer = choice.of_names(std::slice::from_ref(option));
+                let project = swapped(&smallest, choice, &answer);
                 price.binary_bytes = Some(binary_bytes(&preset, &project, target.path())? - bytes);
             }
         }
@@ -54,50 +58,48 @@ pub fn run(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The cheapest option of each choice; none where there may be none.
-fn smallest_project(preset: &Preset, prices: &Prices) -> Vec<Chosen> {
-    let crates =
-        |(choice, option): &Chosen| prices.of(choice, option).map_or(0, |price| price.crates);
-    let mut project = Vec::new();
-    for choice in preset.choices.iter() {
-        let alternatives = choice.alternatives().into_iter();
-        let cost = |options: &Vec<Chosen>| {
-            let is_named = options
-                .iter()
-                .any(|option| choice.named_options().any(|named| named == *option));
-            (options.iter().map(crates).sum::<i64>(), is_named)
+/// The cheapest answer to each choice; none where there may be none.
+fn smallest_project(preset: &Preset, prices: &Prices) -> Combination {
+    let mut project = Combination::default();
+    for choice in &preset.choices {
+        let crates = |option: &str| {
+            prices
+                .of(&choice.name, option)
+                .map_or(0, |price| price.crates)
         };
-        if choice.applies(&project) {
-            project.extend(alternatives.min_by_key(cost).unwrap_or_default());
+        let cost = |answer: &Answer| {
+            let crates = answer.options().into_iter().map(crates);
+            (crates.sum::<i64>(), !answer.is_without())
+        };
+        let cheapest = choice.alternatives().into_iter().min_by_key(cost);
+        if let (true, Some(answer)) = (choice.applies(&project), cheapest) {
+            project.push(&choice.name, answer);
         }
     }
     project
 }
 
-/// The project with this option in the place of the one that it has, if it has one.
-fn swapped(project: &[Chosen], option: &Chosen) -> Vec<Chosen> {
-    let others = project.iter().filter(|other| other.0 != option.0);
-    others.chain([option]).cloned().collect()
+/// The project with this answer in the place of the one that it has, if it has one.
+fn swapped(project: &Combination, choice: &Choice, answer: &Answer) -> Combination {
+    let others = project.iter().filter(|(name, _)| *name != choice.name);
+    let others = others.chain([(choice.name.as_str(), answer)]);
+    others
+        .map(|(name, answer)| (name.to_owned(), answer.clone()))
+        .collect()
 }
 
 /// The `Cargo.toml` of a project with these options.
-fn manifest(preset: &Preset, options: &[Chosen]) -> Result<String> {
-    watchdog::render_manifest(preset, &preset.sample(options)?)
-}
-
-/// A project without code, which has the dependencies that these options bring.
-fn stub(preset: &Preset, options: &[Chosen]) -> Result<Stub> {
-    Stub::new(&manifest(preset, options)?)
+fn manifest(preset: &Preset, options: &Combination) -> Result<String> {
+    watchdog::render_manifest(preset, &Answers::sample(preset, options))
 }
 
 /// What the dependencies cost that these options bring.
-fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
+fn price_of(preset: &Preset, options: &Combination) -> Result<Price> {
     let table = preset.lock_table()?.with_context(|| {
         format!("the preset has no `{LOCK_TABLE}`\nhelp: `scaffold preset lock` makes it")
     })?;
-    let answers = preset.sample(options)?;
-    let lock = table.lockfile(SAMPLE, &answers.chosen().collect::<Vec<_>>());
-    let stub = stub(preset, options)?;
+    let lock = table.lockfile(SAMPLE, &options.options().collect::<Vec<_>>());
+    let stub = Stub::new(&manifest(preset, options)?)?;
     let price = Price {
         crates: stub.count_crates(&lock)?,
         build_cpu_seconds: stub.build_cold(&lock)?,
@@ -112,24 +114,22 @@ fn price_of(preset: &Preset, options: &[Chosen]) -> Result<Price> {
 }
 
 /// The size of the finished binary of a project with these options.
-fn binary_bytes(preset: &Preset, options: &[Chosen], target: &Path) -> Result<i64> {
+fn binary_bytes(preset: &Preset, options: &Combination, target: &Path) -> Result<i64> {
     let project = TempDir::new()?;
-    project::new::write(
-        &watchdog::render(preset, &preset.sample(options)?)?,
-        project.path(),
-    )?;
+    let tree = watchdog::render(preset, &Answers::sample(preset, options))?;
+    project::new::write(&tree, project.path())?;
     let bytes = cargo::release_bytes(project.path(), SAMPLE, target)?;
     eprintln!("{}: {bytes} bytes", describe(options));
     Ok(bytes)
 }
 
-fn describe(options: &[Chosen]) -> String {
-    if options.is_empty() {
-        return "the base".to_owned();
-    }
+fn describe(options: &Combination) -> String {
+    let options = options.options();
     let options: Vec<_> = options
-        .iter()
         .map(|(choice, option)| format!("{choice}={option}"))
         .collect();
-    options.join(" ")
+    match options.is_empty() {
+        true => "the base".to_owned(),
+        false => options.join(" "),
+    }
 }

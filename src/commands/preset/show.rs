@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use crate::core::preset::answer::Answer;
 use crate::core::preset::prices::{Price, Prices};
 use crate::core::preset::{Choice, ChoiceOption, Preset};
 use crate::edge::presets;
@@ -27,7 +28,7 @@ fn human(preset: &Preset, prices: Option<&Prices>) -> String {
     let mut text = format!("{}: {}\n", preset.name, preset.description);
     for choice in &preset.choices {
         let (name, prompt, options) = (&choice.name, &choice.prompt, &choice.options);
-        let default = choice.default_shown();
+        let default = choice.default.to_string();
         text.push_str(&format!("\n--{name}: {prompt} [default: {default}]\n"));
         if let Some(help) = &choice.help {
             text.push_str(&format!("  {help}\n"));
@@ -70,20 +71,24 @@ fn as_json(preset: &Preset, prices: Option<&Prices>) -> Value {
     };
     let choice = |choice: &Choice| {
         let options = choice.options.iter().map(|each| option(choice, each));
+        let default = match &choice.default {
+            Answer::Text(text) => vec![text.as_str()],
+            answer => answer.options(),
+        };
         json!({
             "name": choice.name,
             "kind": choice.kind.name(),
             "prompt": choice.prompt,
             "help": choice.help,
             "when": choice.when.iter().cloned().collect::<BTreeMap<_, _>>(),
-            "default": choice.default,
+            "default": default,
             "options": options.collect::<Vec<_>>(),
         })
     };
     json!({
         "name": preset.name,
         "description": preset.description,
-        "commit": preset.commit,
+        "commit": preset.origin.commit,
         "choices": preset.choices.iter().map(choice).collect::<Vec<_>>(),
     })
 }

@@ -11,9 +11,10 @@ use tempfile::NamedTempFile;
 use crate::cli::PresetTest;
 use crate::commands::verify::{Results, build_dir, only_with};
 use crate::core::answers::Answers;
-use crate::core::author::combinations::{self, Combination};
+use crate::core::author::combinations;
 use crate::core::author::mutants::{self, Mutant};
 use crate::core::author::snapshots;
+use crate::core::preset::answer::Combination;
 use crate::core::preset::choice::Choice;
 use crate::core::preset::{Preset, SNAPSHOTS};
 use crate::core::refusal::{Refusal, list};
@@ -58,7 +59,6 @@ pub fn run(args: &PresetTest) -> Result<()> {
     eprintln!("{}", described(&selected, which));
     let verifier = Verifier {
         preset: &preset,
-        preset_name: &directory.to_string_lossy(),
         level: args.level,
         skips_unreachable: args.skip_unreachable,
         build_dir,
@@ -68,7 +68,7 @@ pub fn run(args: &PresetTest) -> Result<()> {
     match args.format {
         Format::Human => results.print_table()?,
         Format::Json => {
-            let mut json = results.json(&preset)?;
+            let mut json = results.json(&preset);
             json["preset"] = json!(args.directory.to_string_lossy());
             json["level"] = json!(args.level);
             json["selection"] = json!(which);
@@ -148,7 +148,7 @@ struct Snapshots {
 impl Snapshots {
     /// Compares those in a directory with what the preset gives now, or brings the directory up to date.
     fn of(preset: &Preset, directory: &Path, accept: bool) -> Result<Snapshots> {
-        let projects = snapshots::projects(preset)?;
+        let projects = snapshots::projects(preset);
         let mut all_made = Vec::new();
         for project in &projects {
             match project.make(preset, watchdog::render) {
@@ -316,7 +316,7 @@ impl Mutants {
     fn of(preset: &mut Preset) -> Result<Mutants> {
         let projects = rendered(
             preset,
-            snapshots::projects(preset)?
+            snapshots::projects(preset)
                 .into_iter()
                 .map(|project| (project.name, project.answers)),
         );
@@ -331,12 +331,10 @@ impl Mutants {
             }
             if others.is_none() {
                 let (every, _) = selected(preset, &[])?;
-                let answers = every.iter().map(|options| {
-                    let answers = preset.sample(options)?;
-                    Ok((combinations::name(options), answers))
-                });
-                let answers: Result<Vec<_>> = answers.collect();
-                others = Some(rendered(preset, answers?));
+                let answers = every
+                    .iter()
+                    .map(|options| (options.name(), Answers::sample(preset, options)));
+                others = Some(rendered(preset, answers));
             }
             let others = others.as_deref().unwrap_or_default();
             let noticed = noticed_by(&mutant, preset, others).cloned();

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use anyhow::Result;
 use semver::{Version, VersionReq};
 
 use crate::core::answers::Answers;
-use crate::core::author::combinations::{self, Combination};
+use crate::core::author::combinations;
 use crate::core::cargo_lock::Table;
-use crate::core::preset::choice::{Choice, ChoiceOption, Kind, NO, NONE, YES};
+use crate::core::preset::answer::{Answer, Combination};
+use crate::core::preset::choice::{Choice, ChoiceOption, Kind, NONE};
 use crate::core::preset::{BASE, LOCK_TABLE, Layer, MANIFEST, Preset, sharers};
 use crate::core::problem::Finding;
 use crate::core::render;
@@ -112,7 +112,7 @@ impl Check<'_> {
             Some(&at) => self.findings[at].1 += 1,
             None => {
                 self.known.insert(key, self.findings.len());
-                let combination = combination.map(|options| combinations::name(options));
+                let combination = combination.map(Combination::name);
                 let finding = Finding {
                     combination,
                     ..finding
@@ -130,11 +130,7 @@ impl Check<'_> {
             ..Project::default()
         };
         let mut hasher = DefaultHasher::new();
-        let all_answers = match answers(self.preset, options) {
-            Ok(answers) => answers,
-            Err(error) => return vec![Finding::of(&error, MANIFEST)],
-        };
-        for answers in all_answers {
+        for answers in answers(self.preset, options) {
             for finding in self.render(&answers, &mut project, &mut hasher) {
                 if !once.contains(&finding) {
                     once.push(finding);
@@ -162,9 +158,9 @@ impl Check<'_> {
         for file in tree.iter() {
             file.hash(hasher);
         }
-        self.preset.next(answers).hash(hasher);
+        answers.next(self.preset).hash(hasher);
 
-        let layers = self.preset.layers(answers);
+        let layers = self.preset.layers(answers.choices());
         // The files of a project that isn't whole say too little, so those of its layers have to be equal as well.
         for (path, text) in layers.iter().flat_map(|layer| &layer.files) {
             if !findings.is_empty() {
@@ -185,7 +181,7 @@ impl Check<'_> {
             findings.extend(met_by_accident(&overlay));
         }
         if let (Some(table), Some(cargo)) = (&self.table, tree.get(CARGO)) {
-            let chosen: Vec<_> = answers.chosen().collect();
+            let chosen: Vec<_> = answers.choices().options().collect();
             findings.extend(not_locked(table, &chosen, cargo));
         }
         findings
@@ -201,13 +197,15 @@ impl Check<'_> {
 
     /// Finds the options of a choice that could as well not be there.
     fn effects(&mut self, choice: &Choice, rows: &[Combination]) {
-        let mut options: Vec<&ChoiceOption> = choice.options.iter().collect();
-        let is_neutral = |option: &&ChoiceOption| matches!(option.name.as_str(), NONE | NO);
-        options.sort_by_key(|option| !is_neutral(option));
-        let alternative = |option: &&ChoiceOption| vec![(choice.name.clone(), option.name.clone())];
+        let mut options: Vec<(&ChoiceOption, Answer)> = choice
+            .options
+            .iter()
+            .map(|option| (option, choice.of_names(std::slice::from_ref(&option.name))))
+            .collect();
         if matches!(choice.kind, Kind::Many) {
-            for option in &options {
-                if self.are_equal(choice, &[], &alternative(option), rows) {
+            let nothing = choice.of_names(&[]);
+            for (option, alone) in &options {
+                if self.are_equal(choice, &nothing, alone, rows) {
                     let what = format!(
                         "the option `{}` of `{}` has no effect: with it a project is as without",
                         option.name, choice.name
@@ -217,11 +215,12 @@ impl Check<'_> {
             }
             return;
         }
-        for (at, option) in options.iter().enumerate() {
-            let same = options[..at].iter().find(|other| {
-                self.are_equal(choice, &alternative(other), &alternative(option), rows)
-            });
-            if let Some(other) = same {
+        options.sort_by_key(|(_, answer)| !answer.is_without());
+        for (at, (option, answer)) in options.iter().enumerate() {
+            let same = options[..at]
+                .iter()
+                .find(|(_, other)| self.are_equal(choice, other, answer, rows));
+            if let Some((other, _)) = same {
                 let what = format!(
                     "the option `{}` of `{}` has no effect: with it a project is as with `{}`",
                     option.name, choice.name, other.name
@@ -236,13 +235,13 @@ impl Check<'_> {
     fn are_equal(
         &mut self,
         choice: &Choice,
-        one: &[(String, String)],
-        other: &[(String, String)],
+        one: &Answer,
+        other: &Answer,
         rows: &[Combination],
     ) -> bool {
         let mut was_compared = false;
         for row in rows {
-            let [one, other] = [one, other].map(|options| self.swapped(row, choice, options));
+            let [one, other] = [one, other].map(|answer| self.swapped(row, choice, answer));
             match (one, other) {
                 (Some(one), Some(other)) => {
                     let (one, other) = (self.project(&one), self.project(&other));
@@ -263,52 +262,55 @@ impl Check<'_> {
         was_compared
     }
 
-    /// The combination with this alternative of a choice, if it is one.
-    fn swapped(
-        &self,
-        row: &Combination,
-        choice: &Choice,
-        alternative: &[(String, String)],
-    ) -> Option<Combination> {
-        let mut combination = Combination::new();
+    /// The combination with this answer to a choice, if it is one.
+    fn swapped(&self, row: &Combination, choice: &Choice, answer: &Answer) -> Option<Combination> {
+        let mut combination = Combination::default();
         for other in &self.preset.choices {
-            let applies = other.applies(&combination);
-            let options: Vec<_> = match other.name == choice.name {
-                true => alternative.to_vec(),
-                false => {
-                    let of_choice = row.iter().filter(|(name, _)| *name == other.name);
-                    of_choice.cloned().collect()
-                }
+            let is_it = other.name == choice.name;
+            let given = match is_it {
+                true => Some(answer),
+                false => row.get(&other.name),
             };
-            let may_be_empty = matches!(other.kind, Kind::Many | Kind::Text(_));
-            match (applies, options.is_empty()) {
-                (true, true) if may_be_empty => {}
-                (true, true) | (false, false) => return None,
-                (false, true) if other.name == choice.name => return None,
-                _ => combination.extend(options),
+            match (other.applies(&combination), given) {
+                (true, Some(given)) => combination.push(&other.name, given.clone()),
+                (true, None) => combination.push(&other.name, nothing(other)?),
+                (false, Some(given)) if is_it || !given.options().is_empty() => return None,
+                (false, _) => {}
             }
         }
         Some(combination)
     }
 }
 
+/// The answer to a choice that takes no option of it, if there is one.
+fn nothing(choice: &Choice) -> Option<Answer> {
+    match choice.kind {
+        Kind::Many => Some(choice.of_names(&[])),
+        Kind::Text(_) => Some(choice.default.clone()),
+        Kind::One | Kind::Flag => None,
+    }
+}
+
 /// The answers of projects that nobody keeps: one with the texts that are the defaults, and one with others, since an
 /// empty text shows nothing of where it lands, and one that is there nothing of where it would be missed.
-fn answers(preset: &Preset, options: &Combination) -> Result<Vec<Answers>> {
-    let (one, mut other) = (preset.sample(options)?, preset.sample(options)?);
-    for (name, text) in &mut other.texts {
+fn answers(preset: &Preset, options: &Combination) -> Vec<Answers> {
+    let one = Answers::sample(preset, options);
+    let mut other = one.clone();
+    for (name, answer) in one.choices().iter() {
+        let Answer::Text(text) = answer else {
+            continue;
+        };
         let choice = preset.choice(name);
         let takes = |text: &&&str| choice.is_some_and(|choice| choice.check_text(text).is_ok());
         let texts = if text.is_empty() { TEXTS } else { &[""] };
-        if let Some(other) = texts.iter().find(takes) {
-            *text = (*other).to_owned();
+        if let Some(text) = texts.iter().find(takes) {
+            other = other.with_text(name, text);
         }
     }
-    let mut answers = vec![one];
-    if other.texts != answers[0].texts {
-        answers.push(other);
+    match one == other {
+        true => vec![one],
+        false => vec![one, other],
     }
-    Ok(answers)
 }
 
 /// Files that two options of one preset both have, of which a project gets the one that comes later.
@@ -418,7 +420,7 @@ fn options_in_base(preset: &Preset) -> Vec<Finding> {
     let options = preset.choices.iter().flat_map(|choice| {
         let options = choice.options.iter().map(move |option| (choice, option));
         options.filter(|(_, option)| {
-            let is_plain = matches!(option.name.as_str(), NONE | YES | NO);
+            let is_plain = matches!(choice.kind, Kind::Flag) || option.name == NONE;
             option.name.len() >= MIN_WORD && !option.common && !is_plain
         })
     });

@@ -3,21 +3,20 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::core::preset::choice::{Choice, NO, NONE, YES};
-
-/// Pairs of a choice and an option, in the order of the choices: of each choice that applies one option, of a choice of
-/// many any number of them.
-pub type Combination = Vec<(String, String)>;
+use crate::core::preset::answer::{Answer, Combination};
+use crate::core::preset::choice::{Choice, NONE};
 
 /// Every combination; of a choice of many there is none, each option alone, and all of them together.
 pub fn all(choices: &[Choice]) -> Vec<Combination> {
-    choices.iter().fold(vec![Vec::new()], with_choice)
+    choices
+        .iter()
+        .fold(vec![Combination::default()], with_choice)
 }
 
 /// Every combination, if there are no more of them than `limit`.
 pub fn all_within(choices: &[Choice], limit: usize) -> Option<Vec<Combination>> {
     // Choices only ever add to their number, so that it is known before there are too many to hold.
-    let mut combinations = vec![Vec::new()];
+    let mut combinations = vec![Combination::default()];
     for choice in choices {
         combinations = with_choice(combinations, choice);
         if combinations.len() > limit {
@@ -30,12 +29,10 @@ pub fn all_within(choices: &[Choice], limit: usize) -> Option<Vec<Combination>> 
 /// Every combination with these options, pairs of a choice and an option; of one choice, with any of those named. `none` of
 /// a choice of many is not an option of it, but that there is none.
 pub fn only(choices: &[Choice], only: &[(&str, &str)]) -> Vec<Combination> {
-    let has = |options: &Combination, choice: &str, option: &str| {
-        let mut of_choice = options.iter().filter(|(name, _)| name == choice);
-        match of_choice.clone().next() {
-            None => option == NONE,
-            Some(_) => of_choice.any(|(_, chosen)| chosen == option),
-        }
+    let has = |options: &Combination, choice: &str, option: &str| match options.get(choice) {
+        Some(Answer::Many(options)) if options.is_empty() => option == NONE,
+        None => option == NONE,
+        Some(answer) => answer.options().contains(&option),
     };
     let with = |combinations, choice: &Choice| {
         let name = choice.name.as_str();
@@ -46,7 +43,7 @@ pub fn only(choices: &[Choice], only: &[(&str, &str)]) -> Vec<Combination> {
         });
         combinations
     };
-    choices.iter().fold(vec![Vec::new()], with)
+    choices.iter().fold(vec![Combination::default()], with)
 }
 
 /// These combinations with each alternative of one more choice.
@@ -57,7 +54,7 @@ fn with_choice(combinations: Vec<Combination>, choice: &Choice) -> Vec<Combinati
         }
         let alternatives = choice.alternatives().into_iter();
         alternatives
-            .map(|options| [combination.as_slice(), &options].concat())
+            .map(|answer| combination.with(&choice.name, answer))
             .collect()
     };
     combinations.into_iter().flat_map(with).collect()
@@ -103,7 +100,7 @@ pub fn pairs(choices: &[Choice]) -> Vec<Combination> {
         .filter(|row| seen.insert(row.clone()))
         .collect();
     if different.is_empty() {
-        different.push(Combination::new());
+        different.push(Combination::default());
     }
     different
 }
@@ -129,7 +126,7 @@ impl Row {
 /// The choices with their alternatives.
 struct Table<'c> {
     choices: &'c [Choice],
-    alternatives: Vec<Vec<Combination>>,
+    alternatives: Vec<Vec<Answer>>,
 }
 
 impl Table<'_> {
@@ -146,8 +143,11 @@ impl Table<'_> {
 
     fn combination(&self, row: &Row) -> Combination {
         let taken = row.0.iter().enumerate();
-        let taken = taken.filter_map(|(choice, taken)| Some(&self.alternatives[choice][(*taken)?]));
-        taken.flatten().cloned().collect()
+        let taken = taken.filter_map(|(choice, taken)| {
+            let answer = self.alternatives[choice][(*taken)?].clone();
+            Some((self.choices[choice].name.clone(), answer))
+        });
+        taken.collect()
     }
 
     fn applies(&self, choice: usize, row: &Row) -> bool {
@@ -242,27 +242,13 @@ fn pair(one: Place, other: Place) -> [Place; 2] {
     [one.min(other), one.max(other)]
 }
 
-/// Its options, as tables and test names show them: `sqlite+memory+audit`. A flag that is set has the name of its choice.
-pub fn name(combination: &[(String, String)]) -> String {
-    let options: Vec<&str> = combination
-        .iter()
-        .filter(|(_, option)| option != NO)
-        .map(|(choice, option)| if option == YES { choice } else { option })
-        .map(String::as_str)
-        .collect();
-    match options.as_slice() {
-        [] => "the base".to_owned(),
-        options => options.join("+"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use regex::Regex;
 
     use super::*;
-    use crate::core::preset::choice::{ChoiceOption, Kind};
+    use crate::core::preset::choice::{ChoiceOption, Kind, NO, YES};
 
     /// As many choices as there are numbers, each with so many options.
     fn choices(sizes: &[usize]) -> Vec<Choice> {
@@ -326,15 +312,18 @@ mod tests {
                 prop_assert!(all.contains(row));
             }
             for combination in &all {
-                for one in combination {
-                    for other in combination {
-                        prop_assert!(rows.iter().any(|row| row.contains(one) && row.contains(other)));
+                for (choice, one) in combination.iter() {
+                    for (another, other) in combination.iter() {
+                        let has_both = |row: &Combination| {
+                            row.get(choice) == Some(one) && row.get(another) == Some(other)
+                        };
+                        prop_assert!(rows.iter().any(has_both));
                     }
                 }
             }
             prop_assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), rows.len());
             // Neither does one stand twice, nor do two have one name.
-            let names: BTreeSet<String> = all.iter().map(|options| name(options)).collect();
+            let names: BTreeSet<String> = all.iter().map(Combination::name).collect();
             prop_assert_eq!(names.len(), all.len());
         }
     }
@@ -355,7 +344,7 @@ mod tests {
             choice(2, (1, 2, Some(1))),
         ];
         let named = |combinations: Vec<Combination>| {
-            let names = combinations.iter().map(|options| name(options));
+            let names = combinations.iter().map(Combination::name);
             names.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(
@@ -366,8 +355,8 @@ mod tests {
 
     #[test]
     fn a_preset_without_choices_has_one_combination() {
-        assert_eq!(pairs(&[]), [Combination::new()]);
-        assert_eq!(all(&[]), [Combination::new()]);
-        assert_eq!(name(&[]), "the base");
+        assert_eq!(pairs(&[]), [Combination::default()]);
+        assert_eq!(all(&[]), [Combination::default()]);
+        assert_eq!(Combination::default().name(), "the base");
     }
 }

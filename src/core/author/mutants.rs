@@ -79,7 +79,7 @@ impl Mutant {
         let is_chosen = |(choice, option)| {
             first == Some(choice) && sharers(second).any(|sharer| sharer == option)
         };
-        first == Some(BASE) || answers.chosen().any(is_chosen)
+        first == Some(BASE) || answers.choices().options().any(is_chosen)
     }
 }
 

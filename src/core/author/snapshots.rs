@@ -7,9 +7,9 @@ use anyhow::Result;
 use similar::TextDiff;
 
 use crate::core::answers::Answers;
-use crate::core::author::combinations::{self, Combination};
-use crate::core::preset::Preset;
-use crate::core::preset::choice::{Choice, Kind, NONE};
+use crate::core::author::combinations;
+use crate::core::preset::answer::{Answer, Combination};
+use crate::core::preset::{Choice, Preset};
 use crate::core::tree::Tree;
 
 /// The snapshot of the default project.
@@ -82,14 +82,11 @@ pub fn is_default(name: &str) -> bool {
     [DEFAULT, DEFAULT_DIFFERENCE].contains(&name)
 }
 
-/// The choices that are not answered by default, with their options.
-type Changed = Vec<(String, Combination)>;
-
 /// The projects whose snapshots are kept, the default one first: one for each other option of a choice. Of a choice of
 /// many these are none, each alone and all of them together; of a text, an empty one and one with something in it.
-pub fn projects(preset: &Preset) -> Result<Vec<Project>> {
+pub fn projects(preset: &Preset) -> Vec<Project> {
     let choices = &preset.choices;
-    let default = combination(choices, &Changed::new());
+    let default = combination(choices, &Combination::default());
     let project = |name: String, answers: Answers, around: Combination| Project {
         extended: preset.extended.as_ref().map(|it| nearest(it, &answers)),
         name,
@@ -100,44 +97,33 @@ pub fn projects(preset: &Preset) -> Result<Vec<Project>> {
         None => DEFAULT,
         Some(_) => DEFAULT_DIFFERENCE,
     };
-    let answers = preset.sample(&default)?;
-    let mut projects = vec![project(name.to_owned(), answers, Combination::new())];
+    let answers = Answers::sample(preset, &default);
+    let mut projects = vec![project(name.to_owned(), answers, Combination::default())];
     let mut seen = BTreeSet::from([default]);
     for choice in choices {
         let Some(changed) = where_it_applies(choices, choice) else {
             continue;
         };
-        let around: Combination = changed
-            .iter()
-            .flat_map(|(_, options)| options.clone())
-            .collect();
         let mut add = |option: &str, answers| {
             let name = format!("{}={option}{DIFFERENCE}", choice.name);
-            projects.push(project(name, answers, around.clone()));
+            projects.push(project(name, answers, changed.clone()));
         };
         if choice.is_text() {
+            let answers = Answers::sample(preset, &combination(choices, &changed));
             for (option, text) in other_texts(choice) {
-                let mut answers = preset.sample(&combination(choices, &changed))?;
-                let own = answers
-                    .texts
-                    .iter_mut()
-                    .filter(|(name, _)| *name == choice.name);
-                own.for_each(|(_, answer)| text.clone_into(answer));
-                add(option, answers);
+                add(option, answers.with_text(&choice.name, text));
             }
             continue;
         }
-        for options in choice.alternatives() {
-            let option = called(&options);
-            let mut changed = changed.clone();
-            changed.push((choice.name.clone(), options));
-            let options = combination(choices, &changed);
+        for answer in choice.alternatives() {
+            let option = called(&answer);
+            let options = combination(choices, &changed.with(&choice.name, answer));
             if seen.insert(options.clone()) {
-                add(&option, preset.sample(&options)?);
+                add(&option, Answers::sample(preset, &options));
             }
         }
     }
-    Ok(projects)
+    projects
 }
 
 /// The snapshots by their names, of projects with what was made of them, the default one first.
@@ -230,22 +216,21 @@ pub fn unified(name: &str, old: &str, new: &str) -> String {
 }
 
 /// The first line of a difference that is not that of one option alone.
-fn with(around: &[(String, String)]) -> String {
-    if around.is_empty() {
-        return String::new();
-    }
-    let options = around.iter();
+fn with(around: &Combination) -> String {
+    let options = around.options();
     let options: Vec<_> = options
         .map(|(choice, option)| format!("{choice}={option}"))
         .collect();
-    format!("with {}\n", options.join(" "))
+    match options.is_empty() {
+        true => String::new(),
+        false => format!("with {}\n", options.join(" ")),
+    }
 }
 
 /// The name of an alternative. The last one is no name that an option can have.
-fn called(options: &[(String, String)]) -> String {
-    match options {
-        [] => NONE.to_owned(),
-        [(_, option)] => option.clone(),
+fn called(answer: &Answer) -> String {
+    match answer.options().as_slice() {
+        [] | [_] => answer.to_string(),
         _ => "all-together".to_owned(),
     }
 }
@@ -253,61 +238,51 @@ fn called(options: &[(String, String)]) -> String {
 /// The answers of a project of the preset that is extended which a project is nearest to: the same where that has them,
 /// and otherwise its defaults.
 fn nearest(extended: &Preset, answers: &Answers) -> Answers {
-    let (mut options, mut texts) = (Combination::new(), Vec::new());
+    let mut nearest = Combination::default();
     for choice in &extended.choices {
-        if !choice.applies(&options) {
-            continue;
-        }
-        let default = || choice.default.iter();
-        if choice.is_text() {
-            let mut given = answers.texts.iter();
-            let given = given.find(|(name, _)| *name == choice.name);
-            let given = given.map(|(_, text)| text);
-            let given = given.filter(|text| choice.check_text(text).is_ok());
-            let text = given.or_else(|| default().next());
-            texts.extend(text.map(|text| (choice.name.clone(), text.clone())));
-            continue;
-        }
-        let given = answers.options.iter();
-        let given =
-            given.filter(|(name, option)| *name == choice.name && choice.option(option).is_some());
-        let given: Combination = given.cloned().collect();
-        match given.is_empty() && !matches!(choice.kind, Kind::Many) {
-            true => options.extend(default().map(|it| (choice.name.clone(), it.clone()))),
-            false => options.extend(given),
+        if choice.applies(&nearest) {
+            let given = answers.choices().get(&choice.name);
+            let given = given.and_then(|answer| nearest_answer(choice, answer));
+            nearest.push(
+                &choice.name,
+                given.unwrap_or_else(|| choice.default.clone()),
+            );
         }
     }
-    Answers {
-        name: answers.name.clone(),
-        options,
-        texts,
-        resources: answers.resources.clone(),
-    }
+    answers.for_choices(nearest)
+}
+
+/// What is left of an answer where a choice has other options, if that is an answer.
+fn nearest_answer(choice: &Choice, answer: &Answer) -> Option<Answer> {
+    let options = answer.options().into_iter();
+    let known: Vec<String> = options
+        .filter(|name| choice.option(name).is_some())
+        .map(str::to_owned)
+        .collect();
+    let answer = match answer {
+        Answer::Text(_) => answer.clone(),
+        Answer::Many(_) => choice.of_names(&known),
+        _ if known.is_empty() => return None,
+        _ => choice.of_names(&known),
+    };
+    choice.check(&answer).is_ok().then_some(answer)
 }
 
 /// The defaults of all choices that apply, but for those that are changed.
-fn combination(choices: &[Choice], changed: &Changed) -> Combination {
-    let mut combination = Combination::new();
+fn combination(choices: &[Choice], changed: &Combination) -> Combination {
+    let mut combination = Combination::default();
     for choice in choices {
-        if !choice.applies(&combination) {
-            continue;
-        }
-        match changed.iter().find(|(name, _)| *name == choice.name) {
-            Some((_, options)) => combination.extend(options.iter().cloned()),
-            None => {
-                let defaults = choice.options.iter();
-                let defaults = defaults.filter(|option| choice.default.contains(&option.name));
-                combination
-                    .extend(defaults.map(|option| (choice.name.clone(), option.name.clone())));
-            }
+        if choice.applies(&combination) {
+            let answer = changed.get(&choice.name).unwrap_or(&choice.default);
+            combination.push(&choice.name, answer.clone());
         }
     }
     combination
 }
 
 /// What has to be changed for a choice to apply, if it ever does.
-fn where_it_applies(choices: &[Choice], choice: &Choice) -> Option<Changed> {
-    let mut changed = Changed::new();
+fn where_it_applies(choices: &[Choice], choice: &Choice) -> Option<Combination> {
+    let mut changed = Combination::default();
     change_for(choices, choice, &mut changed);
     if choice.applies(&combination(choices, &changed)) {
         return Some(changed);
@@ -315,24 +290,25 @@ fn where_it_applies(choices: &[Choice], choice: &Choice) -> Option<Changed> {
     // Two of the choices that it depends on don't go together in the plainest way.
     let mut rows = combinations::pairs(choices).into_iter();
     let row = rows.find(|row| choice.applies(row))?;
-    let of = |other: &Choice| {
-        let own = row.iter().filter(|(name, _)| *name == other.name);
-        (other.name.clone(), own.cloned().collect())
-    };
-    let others = choices.iter().filter(|other| other.name != choice.name);
-    Some(others.map(of).collect())
+    let others = row.iter().filter(|(name, _)| *name != choice.name);
+    Some(
+        others
+            .map(|(name, answer)| (name.to_owned(), answer.clone()))
+            .collect(),
+    )
 }
 
-fn change_for(choices: &[Choice], choice: &Choice, changed: &mut Changed) {
+fn change_for(choices: &[Choice], choice: &Choice, changed: &mut Combination) {
     for (name, any) in &choice.when {
         let Some(earlier) = choices.iter().find(|other| other.name == *name) else {
             continue;
         };
         change_for(choices, earlier, changed);
-        let is_default = any.iter().any(|option| earlier.default.contains(option));
-        let is_changed = changed.iter().any(|(other, _)| other == name);
+        let default = earlier.default.options();
+        let is_default = any.iter().any(|option| default.contains(&option.as_str()));
+        let is_changed = changed.get(name).is_some();
         if let (Some(first), false) = (any.first(), is_default || is_changed) {
-            changed.push((name.clone(), vec![(name.clone(), first.clone())]));
+            changed.push(name, earlier.of_names(std::slice::from_ref(first)));
         }
     }
 }
@@ -340,7 +316,7 @@ fn change_for(choices: &[Choice], choice: &Choice, changed: &mut Changed) {
 /// Texts that are not the default, each with what it is called. Neither word is one for anything else of a text.
 fn other_texts(choice: &Choice) -> Vec<(&'static str, &'static str)> {
     let is_other = |text: &&str| {
-        choice.check_text(text).is_ok() && choice.default.iter().all(|default| default != text)
+        choice.check_text(text).is_ok() && choice.default != Answer::Text((*text).to_owned())
     };
     let empty = Some("").filter(is_other).map(|text| ("empty", text));
     let filled = TEXTS.iter().copied().find(is_other);

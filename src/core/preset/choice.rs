@@ -8,8 +8,9 @@ use http::Uri;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
+use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::spanned::{self, Faults, Value, place};
-use crate::core::refusal::list;
+use crate::core::refusal::{Refusal, list};
 
 /// The option that stands for "without": templates see it as `none`, and it needs no directory. On the command line it
 /// also stands for no option of many.
@@ -44,8 +45,8 @@ pub struct Choice {
     pub help: Option<String>,
     /// What it takes for an answer.
     pub kind: Kind,
-    /// What stands where nobody chose: one option, any number of many, or a text.
-    pub default: Vec<String>,
+    /// The answer where nobody chose.
+    pub default: Answer,
     /// The options that it has. A text has none.
     pub options: Vec<ChoiceOption>,
     /// The choices that it depends on: of each of them one of these options has to be chosen.
@@ -155,14 +156,6 @@ impl Kind {
 }
 
 impl Choice {
-    /// The default, as people are told of it.
-    pub fn default_shown(&self) -> String {
-        match self.default.is_empty() {
-            true => NONE.to_owned(),
-            false => self.default.join(","),
-        }
-    }
-
     /// Reads what is written. What it says of other choices isn't looked at. There is no choice if one can't be made of it,
     /// and one that may have no sense if there are other faults.
     pub fn read(written: &Value, faults: &mut Faults) -> Option<Choice> {
@@ -219,44 +212,46 @@ impl Choice {
             }
         };
         let pattern = form.pattern.as_deref().map(compile);
+        let kind = match (form.kind, pattern) {
+            (WrittenKind::Flag, _) => Kind::Flag,
+            (WrittenKind::Many, _) => Kind::Many,
+            (WrittenKind::One, _) => Kind::One,
+            (WrittenKind::Text, Some(Ok(pattern))) => Kind::Text(pattern),
+            (WrittenKind::Text, Some(Err(error))) => {
+                let help = "it is a regular expression as Rust's `regex` has them";
+                let what = format!("the pattern of `{name}` is not valid: {error}\nhelp: {help}");
+                faults.add(at("pattern"), what);
+                return None;
+            }
+            (WrittenKind::Text, None) => return None,
+        };
+        let when = form.when.into_iter();
         let choice = Choice {
+            name,
+            prompt: form.prompt,
+            help: form.help,
+            default: Answer::default(),
             options: match form.kind {
                 WrittenKind::Flag => yes_and_no(options),
                 _ => options,
             },
-            kind: match (form.kind, pattern) {
-                (WrittenKind::Flag, _) => Kind::Flag,
-                (WrittenKind::Many, _) => Kind::Many,
-                (WrittenKind::One, _) => Kind::One,
-                (WrittenKind::Text, Some(Ok(pattern))) => Kind::Text(pattern),
-                (WrittenKind::Text, Some(Err(error))) => {
-                    let help = "it is a regular expression as Rust's `regex` has them";
-                    let what =
-                        format!("the pattern of `{name}` is not valid: {error}\nhelp: {help}");
-                    faults.add(at("pattern"), what);
-                    return None;
-                }
-                (WrittenKind::Text, None) => return None,
-            },
-            when: form
-                .when
-                .into_iter()
+            when: when
                 .map(|(choice, options)| (choice, options.into_list()))
                 .collect(),
-            name,
-            prompt: form.prompt,
-            help: form.help,
-            default,
+            kind,
         };
         if is_text || !choice.options.is_empty() {
-            choice.check_default(&at("default"), faults);
+            choice.check_default(&default, &at("default"), faults);
         }
-        Some(choice)
+        Some(Choice {
+            default: choice.of_names(&default),
+            ..choice
+        })
     }
 
-    fn check_default(&self, at: &Range<usize>, faults: &mut Faults) {
+    fn check_default(&self, written: &[String], at: &Range<usize>, faults: &mut Faults) {
         let name = &self.name;
-        for (index, default) in self.default.iter().enumerate() {
+        for (index, default) in written.iter().enumerate() {
             if self.is_text() {
                 if let Err(reason) = self.check_text(default) {
                     let default = default.escape_debug();
@@ -271,12 +266,116 @@ impl Choice {
                     "the default `{default}` of `{name}` is not one of its options\nhelp: they are {options}"
                 );
                 faults.add(at.clone(), what);
-            } else if self.default[..index].contains(default) {
+            } else if written[..index].contains(default) {
                 let what =
                     format!("the default of `{name}` has `{default}` twice\nhelp: once is enough");
                 faults.add(at.clone(), what);
             }
         }
+    }
+
+    /// The answer of these options, in the manifest's order, or of this text. Whether it can be one isn't looked at.
+    pub fn of_names(&self, names: &[String]) -> Answer {
+        let last = || names.last().cloned().unwrap_or_default();
+        match self.kind {
+            Kind::One => Answer::One(last()),
+            Kind::Flag => Answer::Flag(last() == YES),
+            Kind::Text(_) => Answer::Text(last()),
+            Kind::Many => {
+                let options = self.options.iter().map(|option| option.name.clone());
+                Answer::Many(options.filter(|option| names.contains(option)).collect())
+            }
+        }
+    }
+
+    /// The answer that a command line gives with these words, if the choice can have it.
+    pub fn answer(&self, words: &[String]) -> Result<Answer, Refusal> {
+        let name = &self.name;
+        if self.is_text() {
+            for text in words {
+                self.check(&Answer::Text(text.clone()))?;
+            }
+            return Ok(self.of_names(words));
+        }
+        let is_many = matches!(self.kind, Kind::Many);
+        let is_none = |word: &&String| is_many && *word == NONE;
+        if let Some(stranger) = words
+            .iter()
+            .find(|word| self.option(word).is_none() && !is_none(word))
+        {
+            let options = list(self.options.iter().map(|option| &option.name));
+            let what = format!("`{name}` has no option `{stranger}`, it has {options}");
+            return Err(Refusal::new(what));
+        }
+        let others: Vec<_> = words.iter().filter(|word| !is_none(word)).collect();
+        if others.len() < words.len() && !others.is_empty() {
+            let what = format!("`--{name} {NONE}` can't have {} as well", list(others));
+            return Err(Refusal::new(what).help(format!("leave `{NONE}` out, or the others")));
+        }
+        Ok(self.of_names(words))
+    }
+
+    /// Whether it can have this answer.
+    pub fn check(&self, answer: &Answer) -> Result<(), Refusal> {
+        let name = &self.name;
+        let fits = match (&self.kind, answer) {
+            (Kind::Text(_), Answer::Text(text)) => {
+                return self.check_text(text).map_err(|reason| {
+                    let text = text.escape_debug();
+                    let what = format!("`--{name}` can't be `{text}`: it {reason}");
+                    Refusal::new(what).help(self.expected())
+                });
+            }
+            (Kind::One, Answer::One(_)) | (Kind::Flag, Answer::Flag(_)) => true,
+            (Kind::Many, Answer::Many(options)) => {
+                let is_after = |pair: &[usize]| pair[0] < pair[1];
+                let at = |option: &String| self.options.iter().position(|it| it.name == *option);
+                let at: Vec<usize> = options.iter().filter_map(at).collect();
+                at.windows(2).all(is_after)
+            }
+            _ => false,
+        };
+        let stranger = answer
+            .options()
+            .into_iter()
+            .find(|it| self.option(it).is_none());
+        match stranger {
+            None if fits => Ok(()),
+            Some(stranger) => {
+                let what = format!("`{name}` has no option `{stranger}`");
+                Err(Refusal::new(what).help(self.expected()))
+            }
+            None => {
+                let what = format!("`{answer}` is no answer to `{name}`");
+                Err(Refusal::new(what).help(self.expected()))
+            }
+        }
+    }
+
+    /// What an answer would be.
+    pub fn expected(&self) -> String {
+        let options = list(self.options.iter().map(|option| &option.name));
+        match (&self.kind, &self.help) {
+            (Kind::Text(_), Some(help)) => help.clone(),
+            (Kind::Text(_), None) => format!("such as `{}`", self.default),
+            (Kind::Flag, _) => "it is true or false".to_owned(),
+            (Kind::One, _) => format!("it is one of {options}"),
+            (Kind::Many, _) => format!("it is any of {options}, in this order, each once"),
+        }
+    }
+
+    /// What an answer is told that the choice can't have, because it is no question.
+    pub fn does_not_apply(&self) -> Refusal {
+        let name = &self.name;
+        let conditions = self.when.iter();
+        let conditions: Vec<_> = conditions
+            .map(|(name, options)| format!("`--{name} {}`", options.join("|")))
+            .collect();
+        let what = format!(
+            "`--{name}` says something only with {}",
+            conditions.join(" and ")
+        );
+        Refusal::new(what).help(format!("leave `--{name}` out, or say that, too"))
     }
 
     /// The option of this name.
@@ -292,19 +391,6 @@ impl Choice {
         options
             .map(|option| format!("{}={option}", self.name))
             .collect()
-    }
-
-    /// Its options that bring something.
-    pub fn named_options(&self) -> impl Iterator<Item = (String, String)> {
-        let is_without = |name: &str| match self.kind {
-            Kind::Flag => name == NO,
-            _ => name == NONE,
-        };
-        let named = self
-            .options
-            .iter()
-            .filter(move |option| !is_without(&option.name));
-        named.map(|option| (self.name.clone(), option.name.clone()))
     }
 
     /// Whether its answer is a text, and no option.
@@ -333,27 +419,36 @@ impl Choice {
     }
 
     /// Whether it is a question at all, once these options of the choices before it are chosen.
-    pub fn applies(&self, options: &[(String, String)]) -> bool {
-        let is_chosen = |(choice, any): &(String, Vec<String>)| {
-            let mut of_choice = options.iter().filter(|(name, _)| name == choice);
-            of_choice.any(|(_, option)| any.contains(option))
-        };
-        self.when.iter().all(is_chosen)
+    pub fn applies(&self, options: &Combination) -> bool {
+        self.when.iter().all(|(choice, any)| {
+            let taken = options.get(choice).map(Answer::options).unwrap_or_default();
+            taken.iter().any(|option| any.iter().any(|it| it == option))
+        })
     }
 
-    /// The sets of options that are worth a look: each one; of many none, each alone, and all of them together.
-    pub fn alternatives(&self) -> Vec<Vec<(String, String)>> {
-        let pair = |option: &ChoiceOption| (self.name.clone(), option.name.clone());
-        let each = self.options.iter().map(|option| vec![pair(option)]);
+    /// The answers that are worth a look: each option; of many none, each alone, and all of them together; of a text the
+    /// default.
+    pub fn alternatives(&self) -> Vec<Answer> {
+        let names = self.options.iter().map(|option| option.name.clone());
         match &self.kind {
-            Kind::One | Kind::Flag => each.collect(),
+            Kind::One => names.map(Answer::One).collect(),
+            Kind::Flag => vec![Answer::Flag(true), Answer::Flag(false)],
             Kind::Many => {
-                let all = self.options.iter().map(pair).collect::<Vec<_>>();
+                let all: Vec<String> = names.clone().collect();
                 let all = Some(all).filter(|all| all.len() > 1);
-                std::iter::once(Vec::new()).chain(each).chain(all).collect()
+                let each = names.map(|name| vec![name]);
+                let alternatives = [Vec::new()].into_iter().chain(each).chain(all);
+                alternatives.map(Answer::Many).collect()
             }
-            Kind::Text(_) => vec![Vec::new()],
+            Kind::Text(_) => vec![self.default.clone()],
         }
+    }
+
+    /// The answers that bring something, each option for itself.
+    pub fn bringing(&self) -> impl Iterator<Item = Answer> {
+        let names = self.options.iter().map(|option| option.name.clone());
+        let answers = names.map(|name| self.of_names(&[name]));
+        answers.filter(|answer| !answer.is_without())
     }
 }
 

@@ -6,8 +6,8 @@ use std::ops::Bound;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::core::answers::Answers;
 use crate::core::preset::Preset;
+use crate::core::preset::answer::Combination;
 use crate::core::refusal::list;
 use crate::core::tree;
 
@@ -27,14 +27,14 @@ pub struct Layer<'p> {
 }
 
 impl Preset {
-    /// The layers that these answers ask for: of each preset of the chain base first, then in the order of the choices, of
+    /// The layers that these options ask for: of each preset of the chain base first, then in the order of the choices, of
     /// each those that options share and then those of the options.
-    pub fn layers(&self, answers: &Answers) -> Vec<Layer<'_>> {
+    pub fn layers(&self, options: &Combination) -> Vec<Layer<'_>> {
         let mut layers = Vec::new();
         for preset in self.chain() {
             layers.push(self.layer_of(preset, BASE.to_owned()));
-            for options in answers.options.chunk_by(|one, other| one.0 == other.0) {
-                layers.extend(self.layers_of(preset, options));
+            for (choice, answer) in options.iter() {
+                layers.extend(self.layers_of(preset, choice, &answer.options()));
             }
         }
         layers
@@ -50,25 +50,21 @@ impl Preset {
 
     /// The layers that a project has for the sake of this option, of each preset of the chain.
     pub fn option_layers(&self, choice: &str, option: &str) -> Vec<Layer<'_>> {
-        let options = [(choice.to_owned(), option.to_owned())];
         let chain = self.chain().into_iter();
         chain
-            .flat_map(|preset| self.layers_of(preset, &options))
+            .flat_map(|preset| self.layers_of(preset, choice, &[option]))
             .collect()
     }
 
     /// The layers of one preset of the chain for these options of one choice.
-    fn layers_of<'p>(&self, preset: &'p Preset, options: &[(String, String)]) -> Vec<Layer<'p>> {
-        let choice = options.first().map_or("", |(choice, _)| choice);
-        let is_asked_for = |name: &&str| {
-            let mut chosen = options.iter();
-            chosen.any(|(_, option)| sharers(name).any(|sharer| sharer == option))
-        };
+    fn layers_of<'p>(&self, preset: &'p Preset, choice: &str, options: &[&str]) -> Vec<Layer<'p>> {
+        let is_asked_for = |name: &&str| sharers(name).any(|sharer| options.contains(&sharer));
         let shared = preset.shared_layers(choice).into_iter();
-        let shared = shared.filter(is_asked_for).map(str::to_owned);
-        let own = options.iter().map(|(_, option)| option.clone());
-        let names = shared.chain(own).map(|name| format!("{choice}/{name}"));
-        names.map(|name| self.layer_of(preset, name)).collect()
+        let shared = shared.filter(is_asked_for);
+        let names = shared.chain(options.iter().copied());
+        names
+            .map(|name| self.layer_of(preset, format!("{choice}/{name}")))
+            .collect()
     }
 
     /// The directories of its own that options of a choice share. The more share one, the earlier it stands.

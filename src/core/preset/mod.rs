@@ -3,6 +3,7 @@
 //! A preset that extends another one has that one's layers below its own, and its choices before its own.
 
 pub mod address;
+pub mod answer;
 pub mod choice;
 pub mod layers;
 pub mod manifest;
@@ -14,15 +15,15 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use crate::core::answers::{Answers, SAMPLE};
 use crate::core::cargo_lock::{self, Table};
 use crate::core::names::{ProjectName, ResourceName, Taken};
-use crate::core::preset::choice::{Kind, YES};
+use crate::core::preset::answer::Combination;
 use crate::core::preset::manifest::{Manifest, Reserved, check_choices};
 use crate::core::preset::prices::{PRICES, Prices};
 use crate::core::problem::{Refuse, fail, or_refuse};
+use crate::core::refusal::Refusal;
 
-pub use crate::core::preset::choice::{Choice, ChoiceOption, NONE, Server};
+pub use crate::core::preset::choice::{Choice, ChoiceOption, Server};
 pub use crate::core::preset::layers::{BASE, Layer, sharers};
 
 /// A preset's files by path, before anything is known of them. Embedded ones are borrowed from the program itself.
@@ -46,8 +47,8 @@ pub struct Preset {
     pub choices: Vec<Choice>,
     /// Names that its own code can't live with.
     pub reserved: Reserved,
-    /// The commit that it is, if it comes from a git repository.
-    pub commit: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The preset that it extends.
     pub extended: Option<Box<Preset>>,
     next: Vec<String>,
@@ -55,17 +56,13 @@ pub struct Preset {
     files: Files,
 }
 
-/// An answer to a choice, as its kind has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer<'a> {
-    /// An option.
-    One(&'a str),
-    /// Yes or no.
-    Flag(bool),
-    /// Any number of options.
-    Many(Vec<&'a str>),
-    /// A text.
-    Text(&'a str),
+/// Where a preset comes from.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What users call it: the name of a built-in preset, a directory, or an address.
+    pub name: String,
+    /// The commit that it is, if it comes from a git repository.
+    pub commit: Option<String>,
 }
 
 impl Preset {
@@ -184,98 +181,51 @@ impl Preset {
     }
 
     /// A name for a project of this preset.
-    pub fn project_name(&self, text: &str) -> Result<ProjectName> {
+    pub fn project_name(&self, text: &str) -> Result<ProjectName, Refusal> {
         // Cargo can't lock a project that has the name of one of its packages, however deep that stands.
         let packages = self.pinned_text().unwrap_or_default();
         let packages: Vec<_> = cargo_lock::package_names(packages).collect();
         let words = &self.reserved.projects;
-        Ok(ProjectName::parse(
+        ProjectName::parse(
             text,
             Taken {
                 packages: &packages,
                 words,
             },
-        )?)
+        )
     }
 
     /// A name for a resource of this preset.
-    pub fn resource_name(&self, text: &str) -> Result<ResourceName> {
+    pub fn resource_name(&self, text: &str) -> Result<ResourceName, Refusal> {
         let packages = self.pinned_text().unwrap_or_default();
         let packages: Vec<_> = cargo_lock::direct_dependencies(packages).collect();
         let words = &self.reserved.resources;
-        Ok(ResourceName::parse(
+        ResourceName::parse(
             text,
             Taken {
                 packages: &packages,
                 words,
             },
-        )?)
-    }
-
-    /// The answers of a project that nobody keeps, for the sake of its options. Its texts are the defaults.
-    pub fn sample(&self, options: &[(String, String)]) -> Result<Answers> {
-        let texts = self
-            .choices
-            .iter()
-            .filter(|choice| choice.is_text() && choice.applies(options));
-        let text = |choice: &Choice| Some((choice.name.clone(), choice.default.first()?.clone()));
-        Ok(Answers {
-            name: ProjectName::parse(SAMPLE, Taken::default())?,
-            options: options.to_vec(),
-            texts: texts.filter_map(text).collect(),
-            resources: vec![ResourceName::parse("things", Taken::default())?],
-        })
-    }
-
-    /// Each choice that was answered, with its answer as its kind has it.
-    pub fn answered<'a>(&'a self, answers: &'a Answers) -> Vec<(&'a Choice, Answer<'a>)> {
-        let answer = |choice: &'a Choice| {
-            let chosen = answers.chosen().filter(|(name, _)| *name == choice.name);
-            let mut options = chosen.map(|(_, option)| option);
-            let answer = match &choice.kind {
-                Kind::One => Answer::One(options.last()?),
-                Kind::Flag => Answer::Flag(options.next()? == YES),
-                Kind::Many => {
-                    let options: Vec<&str> = options.collect();
-                    if options.is_empty() && !choice.applies(&answers.options) {
-                        return None;
-                    }
-                    Answer::Many(options)
-                }
-                Kind::Text(_) => {
-                    let mut texts = answers.texts.iter();
-                    Answer::Text(&texts.find(|(name, _)| *name == choice.name)?.1)
-                }
-            };
-            Some((choice, answer))
-        };
-        self.choices.iter().filter_map(answer).collect()
+        )
     }
 
     /// The servers that the tests of a project with these options talk to.
-    pub fn servers(&self, options: &[(String, String)]) -> Vec<&Server> {
-        let of = |(choice, option): &(String, String)| {
-            self.choice(choice)?.option(option)?.server.as_ref()
-        };
-        options.iter().filter_map(of).collect()
+    pub fn servers(&self, options: &Combination) -> Vec<&Server> {
+        let servers = self.taken(options).map(|option| option.server.as_ref());
+        servers.flatten().collect()
     }
 
-    /// The commands that lead from a new project to a service that answers.
-    pub fn next(&self, answers: &Answers) -> Vec<String> {
-        let path = answers
-            .resources
-            .first()
-            .map(ResourceName::path)
-            .unwrap_or_default();
-        let of_options = answers.chosen().filter_map(|(choice, option)| {
-            let option = self.choice(choice)?.option(option)?;
-            Some(&option.next)
-        });
-        of_options
-            .flatten()
-            .chain(&self.next)
-            .map(|command| command.replace("{{resource}}", &path))
-            .collect()
+    /// The commands that lead from a new project to a service that answers. `{{resource}}` stands for what it serves.
+    pub fn next(&self, options: &Combination) -> impl Iterator<Item = &String> {
+        let of_options = self.taken(options).flat_map(|option| &option.next);
+        of_options.chain(&self.next)
+    }
+
+    /// The options that are taken.
+    fn taken(&self, options: &Combination) -> impl Iterator<Item = &ChoiceOption> {
+        options
+            .options()
+            .filter_map(|(choice, option)| self.choice(choice)?.option(option))
     }
 
     /// Whether any layer has something to say in the project's `Cargo.toml`. What, isn't looked at.

@@ -12,8 +12,9 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context, escap
 use crate::core::answers::Answers;
 use crate::core::cargo_toml;
 use crate::core::names::ResourceName;
-use crate::core::preset::choice::{Kind, NONE};
-use crate::core::preset::{Answer, Preset};
+use crate::core::preset::Preset;
+use crate::core::preset::answer::Answer;
+use crate::core::preset::choice::Kind;
 use crate::core::problem::{Finding, Refuse, or_refuse};
 use crate::core::render::overlay::{Overlay, Source};
 use crate::core::render::quote;
@@ -70,32 +71,22 @@ impl Engine {
         add_quoting(&mut environment);
 
         let resources: BTreeMap<String, Value> = answers
-            .resources
+            .resources()
             .iter()
             .map(|resource| (resource.plural().to_owned(), resource_value(resource)))
             .collect();
-        let in_order = answers.resources.iter().map(ResourceName::plural);
+        let in_order = answers.resources().iter().map(ResourceName::plural);
         let in_order: Vec<Value> = in_order.map(|plural| resources[plural].clone()).collect();
         let mut shared: BTreeMap<&str, Value> = preset
             .choices
             .iter()
             .map(|choice| (choice.name.as_str(), unanswered(&choice.kind)))
             .collect();
-        for (choice, answer) in preset.answered(answers) {
-            let value = match answer {
-                Answer::One(NONE) => Value::from(()),
-                Answer::One(option) => option.into(),
-                Answer::Flag(is_set) => is_set.into(),
-                Answer::Many(options) => {
-                    let options: Vec<Value> = options.into_iter().map(Value::from).collect();
-                    options.into()
-                }
-                Answer::Text(text) => unquoted(text),
-            };
-            shared.insert(&choice.name, value);
+        for (choice, answer) in answers.choices().iter() {
+            shared.insert(choice, value_of(answer));
         }
-        shared.insert("name", answers.name.as_str().into());
-        shared.insert("crate_name", answers.name.crate_name().into());
+        shared.insert("name", answers.name().as_str().into());
+        shared.insert("crate_name", answers.name().crate_name().into());
         shared.insert("resource", in_order.first().cloned().unwrap_or_default());
         shared.insert("resources", in_order.into());
         Ok(Engine {
@@ -232,12 +223,23 @@ impl Engine {
     }
 }
 
+/// What templates see of an answer: `none` is no value at all.
+fn value_of(answer: &Answer) -> Value {
+    match answer {
+        Answer::One(_) if answer.is_without() => Value::from(()),
+        Answer::One(option) => option.as_str().into(),
+        Answer::Flag(is_set) => (*is_set).into(),
+        Answer::Many(options) => options.iter().map(|it| Value::from(it.as_str())).collect(),
+        Answer::Text(text) => unquoted(text),
+    }
+}
+
 /// What templates see of a choice that was not made.
 fn unanswered(kind: &Kind) -> Value {
     match kind {
         Kind::One => Value::from(()),
-        Kind::Flag => false.into(),
-        Kind::Many => Value::from(Vec::<Value>::new()),
+        Kind::Flag => value_of(&Answer::Flag(false)),
+        Kind::Many => value_of(&Answer::default()),
         Kind::Text(_) => unquoted(""),
     }
 }

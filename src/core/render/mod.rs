@@ -66,7 +66,7 @@ fn contain<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 }
 
 fn render_here(preset: &Preset, answers: &Answers, refuse: &mut Refuse) -> Result<Tree> {
-    let layers = preset.layers(answers);
+    let layers = preset.layers(answers.choices());
     let overlay = Overlay::sift(&layers, refuse)?;
     let mut engine = Engine::new(preset, answers)?;
     engine.gather(&overlay, refuse)?;
@@ -74,7 +74,7 @@ fn render_here(preset: &Preset, answers: &Answers, refuse: &mut Refuse) -> Resul
     let mut tree = Tree::default();
     let mut bytes = 0;
     for (&path, source) in &overlay.files {
-        for (path, resource) in instances(path, &answers.resources) {
+        for (path, resource) in instances(path, answers.resources()) {
             let place = source.place();
             let text = engine.file(&path, source, resource, refuse);
             let Some(text) = or_refuse(&place, text, refuse)? else {
@@ -104,8 +104,8 @@ fn render_here(preset: &Preset, answers: &Answers, refuse: &mut Refuse) -> Resul
     }
     let table = or_refuse(LOCK_TABLE, preset.lock_table(), refuse)?;
     if let Some(table) = table.flatten() {
-        let chosen: Vec<_> = answers.chosen().collect();
-        tree.insert(LOCK, table.lockfile(answers.name.as_str(), &chosen))?;
+        let chosen: Vec<_> = answers.choices().options().collect();
+        tree.insert(LOCK, table.lockfile(answers.name().as_str(), &chosen))?;
     }
     Ok(tree)
 }
@@ -116,7 +116,7 @@ pub fn render_manifest(preset: &Preset, answers: &Answers) -> Result<String> {
 }
 
 fn render_manifest_here(preset: &Preset, answers: &Answers) -> Result<String> {
-    let layers = preset.layers(answers);
+    let layers = preset.layers(answers.choices());
     let overlay = Overlay::of(&layers)?;
     let mut engine = Engine::new(preset, answers)?;
     engine.gather(&overlay, &mut fail)?;

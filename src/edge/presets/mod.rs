@@ -15,7 +15,7 @@ use include_dir::Dir;
 
 use crate::core::preset::address::Address;
 use crate::core::preset::manifest::Manifest;
-use crate::core::preset::{Files, MANIFEST, Preset, spanned};
+use crate::core::preset::{Files, MANIFEST, Origin, Preset, spanned};
 use crate::core::problem::{Finding, Findings, Refuse, fail};
 use crate::core::refusal::{Refusal, list};
 use crate::core::secrets::shown;
@@ -59,7 +59,10 @@ fn load_from(place: &Place, preset: &str, get: Get) -> Result<Preset> {
     let (files, commit) = read(place, get, &mut fail)?;
     let opened = open(place, files, &[], get, &mut fail);
     let mut opened = opened.with_context(|| cannot_be_used(preset))?;
-    opened.commit = commit;
+    opened.origin = Origin {
+        name: preset.to_owned(),
+        commit,
+    };
     Ok(opened)
 }
 

@@ -9,6 +9,7 @@ mod overload;
 mod restart;
 mod stampede;
 
+use scaffold::core::preset::answer::Combination;
 use std::env;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use crate::Check;
 
 /// Those that a project with these options can show. The database has to be one that can be made slow, and the service one
 /// that counts.
-pub fn of(options: &[(String, String)]) -> Vec<Check> {
-    let has = |option: &str| options.iter().any(|(_, chosen)| chosen == option);
+pub fn of(options: &Combination) -> Vec<Check> {
+    let has = |option: &str| options.options().any(|(_, chosen)| chosen == option);
     let mut checks = Vec::new();
     if !has("none") && (has("prometheus") || !has("sqlite")) {
         checks.extend(stampede::ALL);
