@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use scaffold::core::answers::Answers;
 use scaffold::core::cargo_lock::Table;
-use scaffold::core::merge::merge;
+use scaffold::core::merge::{Ours, merge};
 use scaffold::core::preset::{LOCK_TABLE, Preset};
 use scaffold::core::render;
 use scaffold::core::tree::Tree;
@@ -32,9 +32,10 @@ fn core(criterion: &mut Criterion) {
     criterion.bench_function("unite its lock", |bencher| bencher.iter(lock));
 
     let (empty, tree) = (Tree::default(), render());
-    let new = || merge(black_box(&empty), &empty, &tree);
+    let (nobody, ours) = (Ours::default(), Ours::from(&tree));
+    let new = || merge(black_box(&empty), &nobody, &tree);
     criterion.bench_function("plan a new project", |bencher| bencher.iter(new));
-    let update = || merge(black_box(&tree), &tree, &tree);
+    let update = || merge(black_box(&tree), &ours, &tree);
     criterion.bench_function("plan an update that changes nothing", |bencher| {
         bencher.iter(update)
     });

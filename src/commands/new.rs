@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::cli::New;
 use crate::core::answers::Answers;
-use crate::core::merge::merge;
+use crate::core::merge::{Ours, merge};
 use crate::core::names::{ProjectName, ResourceName};
 use crate::core::preset::address::Address;
 use crate::core::preset::{Origin, Preset};
@@ -42,8 +42,8 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
 
     let mut tree = watchdog::render(preset, &answers)?;
     record::remember(&mut tree, &preset.origin, &answers)?;
-    let nothing = Tree::default();
-    let plan = merge(&nothing, &nothing, &tree);
+    let (nothing, nobody) = (Tree::default(), Ours::default());
+    let plan = merge(&nothing, &nobody, &tree);
 
     let mut report = Report {
         answers: &answers,

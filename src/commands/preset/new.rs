@@ -10,7 +10,7 @@ use include_dir::{Dir, include_dir};
 
 use crate::commands::new::cd;
 use crate::core::author::snapshots;
-use crate::core::merge::merge;
+use crate::core::merge::{Ours, merge};
 use crate::core::preset::address::Address;
 use crate::core::preset::choice::check_word;
 use crate::core::preset::{Preset, SNAPSHOTS};
@@ -46,8 +46,8 @@ pub fn run(name: &str, extends: Option<&str>, into: Option<&Path>) -> Result<()>
     let path = destination.path.clone();
     let parent = extends.map(|extends| parent(extends, &path)).transpose()?;
     let tree = kit(name, parent.as_deref())?;
-    let nothing = Tree::default();
-    let plan = merge(&nothing, &nothing, &tree);
+    let (nothing, nobody) = (Tree::default(), Ours::default());
+    let plan = merge(&nothing, &nobody, &tree);
 
     let staging = Staging::open(destination)?;
     staging.write(&plan)?;
