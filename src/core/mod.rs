@@ -14,6 +14,7 @@ pub mod tree;
 
 pub mod cargo_lock;
 pub mod cargo_toml;
+pub mod digest;
 pub mod names;
 pub mod plural;
 pub mod problem;

@@ -18,7 +18,7 @@ use crate::edge::ask::{self, Given, Open};
 use crate::edge::interrupt;
 use crate::edge::presets;
 use crate::edge::presets::limits::belongs_to_the_repository;
-use crate::edge::project::mirror::{Mirror, Step};
+use crate::edge::project::demo::{Demo, Step};
 use crate::edge::report;
 use crate::edge::watchdog;
 
@@ -46,14 +46,14 @@ pub fn run(directory: &Path, out: &Path, with: &[String]) -> Result<()> {
     let shown = presets::named(directory);
     let directory = dunce::canonicalize(directory)
         .map_err(|_| Refusal::new(format!("there is no directory `{shown}`")))?;
-    let mut mirror = Mirror::open(out)?;
-    check_place(mirror.root(), &directory)?;
+    let mut demo = Demo::open(out)?;
+    check_place(demo.root(), &directory)?;
 
     let mut seen = stamps(&directory);
     let mut started = Instant::now();
     let mut is_first = true;
     loop {
-        match follow(&mut mirror, &directory, with) {
+        match follow(&mut demo, &directory, with) {
             Ok((steps, files)) => say(&told(&steps, files, started, is_first)),
             // The command line won't change.
             Err(error) if is_first && error.chain().any(|cause| cause.is::<Refusal>()) => {
@@ -129,12 +129,12 @@ fn check_place(out: &Path, directory: &Path) -> Result<()> {
 
 /// Renders, and brings the directory up to it. Tells what that took, and how many files there are.
 fn follow(
-    mirror: &mut Mirror,
+    demo: &mut Demo,
     directory: &Path,
     with: &[String],
 ) -> Result<(Vec<(String, Step)>, usize)> {
     let tree = rendered(directory, with)?;
-    Ok((mirror.follow(&tree)?, tree.len()))
+    Ok((demo.follow(&tree)?, tree.len()))
 }
 
 fn rendered(directory: &Path, with: &[String]) -> Result<Tree> {

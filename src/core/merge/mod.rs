@@ -29,6 +29,16 @@ impl Ours {
     pub fn insert_other(&mut self, path: impl Into<String>) {
         self.files.insert(path.into(), None);
     }
+
+    /// Whether anything is at a path.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// The text at a path, if there is one.
+    pub fn get(&self, path: &str) -> Option<&str> {
+        self.files.get(path)?.as_deref()
+    }
 }
 
 impl From<&Tree> for Ours {

@@ -1,7 +1,10 @@
 //! Projects on the disk.
 
-pub mod mirror;
+pub mod demo;
+mod disk;
 pub mod new;
 pub mod permissions;
+pub mod read;
 pub mod repository;
+pub mod transaction;
 pub mod workspace;
