@@ -184,13 +184,18 @@ fn what_was_answered_is_kept_reported_and_repeated() {
       cd shop
     "#);
     let answers = test.read("shop/.scaffold/answers.toml");
-    let (_, options) = answers.split_once("[options]").unwrap();
+    let (_, options) = answers.split_once("[choices]").unwrap();
     insta::assert_snapshot!(options, @r#"
 
+
     database = "postgres"
+
     audit = true
+
     features = []
+
     owner = """It's "$HOME""""
+
     replica = false
     "#);
     let json = new(

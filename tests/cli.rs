@@ -115,14 +115,18 @@ fn an_answer_given_as_a_flag_stands_in_the_project_and_in_the_command() {
     # What `scaffold` made this project from. It is read again when the project is
     # changed or updated with `scaffold`, so it belongs into version control.
 
-    scaffold = "[VERSION]"
-    preset = "axum"
     name = "shop"
-    resources = ["payment-methods"]
 
-    [options]
+    preset = "axum"
+
+    scaffold = "[VERSION]"
+
+    [choices]
+
     database = "sqlite"
+
     cache = "none"
+
     observability = "logs"
     "#);
 }
@@ -216,7 +220,9 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
     assert_seen!(test.run(&["new", "shop", "--preset", "house", "--dry-run"]), @"
     exit 0
     --- stderr
+    create   .scaffold/.gitattributes
     create   .scaffold/answers.toml
+    create   .scaffold/parts/resource-shops.toml
     create   .scaffold/pristine.txt
     create   README.md
     create   src/main.rs
@@ -254,7 +260,15 @@ fn a_dry_run_prints_json_too() {
       "plan": [
         {
           "change": "create",
+          "path": ".scaffold/.gitattributes"
+        },
+        {
+          "change": "create",
           "path": ".scaffold/answers.toml"
+        },
+        {
+          "change": "create",
+          "path": ".scaffold/parts/resource-shops.toml"
         },
         {
           "change": "create",

@@ -158,7 +158,10 @@ fn a_project_remembers_the_address_and_the_commit() {
       cd shop
     ");
     let remembered = test.read("shop/.scaffold/answers.toml");
-    let address = format!("preset = \"{}#main\"\ncommit = \"{commit}\"\n", url(&test));
+    let address = format!(
+        "preset = \"{}#main\"\n\ncommit = \"{commit}\"\n",
+        url(&test)
+    );
     assert!(remembered.contains(&address), "{remembered}");
 
     let preset = url(&test);

@@ -171,10 +171,13 @@ fn every_kind_of_choice_is_asked() {
     let (code, shown) = terminal.close();
     assert_eq!(code, Some(0), "{shown}");
     let answers = test.read("shop/.scaffold/answers.toml");
-    let (_, options) = answers.split_once("[options]\n").unwrap();
+    let (_, options) = answers.split_once("[choices]\n").unwrap();
     insta::assert_snapshot!(options, @r#"
+
     audit = true
+
     features = ["export"]
+
     owner = "Ana"
     "#);
 }
@@ -259,7 +262,7 @@ fn a_full_disk_leaves_nothing_behind() {
     assert_seen!(on_a_disk("nr_inodes=12"), @"
     exit 1
     --- stderr
-    error: `[ROOT]/work/disk/accounts-api/.scaffold/answers.toml` can't be written: No space left on device (os error 28)
+    error: `[ROOT]/work/disk/accounts-api/.scaffold/.gitattributes` can't be written: No space left on device (os error 28)
     ");
 }
 

@@ -412,12 +412,34 @@ fn a_workspace_that_takes_the_project_for_a_member_leaves_it_alone_afterwards() 
     assert_eq!(
         test.paths()
             .iter()
-            .filter(|path| path.contains("/."))
+            .filter(|path| path.contains("/.") && !path.contains(".scaffold/"))
             .count(),
-        3,
+        0,
         "{:?}",
         test.paths()
     );
+}
+
+#[test]
+fn a_project_remembers_where_its_preset_is_from_there() {
+    let test = Test::new();
+    test.preset(&[("base/README.md", "ours\n")]);
+    test.write("deep/down/file", "")
+        .write("house/.demo/file", "");
+    let house = test.dir().join("house");
+    let house = house.to_str().unwrap();
+    for (preset, into, remembered) in [
+        ("house", "shop", "../house"),
+        ("./house", "deep/down/shop", "../../../house"),
+        (house, "house/.demo/shop", "../.."),
+        ("axum", "built-in", "axum"),
+    ] {
+        let seen = test.run(&["new", "shop", "--preset", preset, "--into", into, "--yes"]);
+        assert_eq!(seen.code, Some(0), "{seen}");
+        let answers = test.read(&format!("{into}/.scaffold/answers.toml"));
+        let line = format!("\npreset = \"{remembered}\"\n");
+        assert!(answers.contains(&line), "{answers}");
+    }
 }
 
 #[test]

@@ -41,7 +41,8 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
     let answers = Answers::new(preset, name, choices, vec![resource])?;
 
     let mut tree = watchdog::render(preset, &answers)?;
-    record::remember(&mut tree, &preset.origin, &answers)?;
+    let origin = presets::origin_from(&preset.origin, &destination.path)?;
+    record::remember(&mut tree, &origin, &answers)?;
     let (nothing, nobody) = (Tree::default(), Ours::default());
     let plan = merge(&nothing, &nobody, &tree);
 

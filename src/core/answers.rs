@@ -20,7 +20,7 @@ impl Answers {
         preset: &Preset,
         name: ProjectName,
         choices: Combination,
-        resources: Vec<ResourceName>,
+        mut resources: Vec<ResourceName>,
     ) -> Result<Answers, Refusal> {
         if let Some((stranger, _)) = choices.iter().find(|it| preset.choice(it.0).is_none()) {
             let known = list(preset.choices.iter().map(|choice| &choice.name));
@@ -39,6 +39,8 @@ impl Answers {
                 (false, Some(_)) => return Err(choice.does_not_apply()),
             }
         }
+        // By their names, so that where one stands does not depend on when it came.
+        resources.sort_by_key(ResourceName::path);
         Ok(Answers {
             name,
             choices,

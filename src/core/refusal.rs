@@ -23,6 +23,11 @@ impl Refusal {
         self.help = Some(help.into());
         self
     }
+
+    /// What is wrong, without the way out.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Error, Result, bail, ensure};
 
 use crate::core::reserved;
 
 /// What opens a file in a tree's printed form; the path follows.
 const HEADER: &str = "==> ";
+/// The directory of a project's memory, which no preset writes.
+pub const MEMORY: &str = ".scaffold";
 /// Characters that a path may have: Windows stops at 260, and the project is somewhere itself.
 pub const MAX_PATH: usize = 200;
 /// Stands in a tree's printed form where a file ends without a line feed. The words are git's.
@@ -56,6 +58,15 @@ impl Tree {
         }
         self.files.insert(path, text.into());
         Ok(())
+    }
+
+    /// Adds a file that is not there yet.
+    fn add(&mut self, path: &str, text: String) -> Result<()> {
+        ensure!(
+            self.get(path).is_none(),
+            "the file `{path}` stands twice in a tree"
+        );
+        self.insert(path, text)
     }
 
     /// Two paths of which a disk that knows no upper case has only one: it would lose a file, or join two directories.
@@ -107,6 +118,15 @@ impl Tree {
             .find_map(|directory| self.files.get_key_value(directory))
             .or(below.filter(|(found, _)| found.starts_with(&directory)))
             .map(|(found, _)| found.as_str())
+    }
+}
+
+impl IntoIterator for Tree {
+    type Item = (String, Cow<'static, str>);
+    type IntoIter = std::collections::btree_map::IntoIter<String, Cow<'static, str>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.files.into_iter()
     }
 }
 
@@ -180,7 +200,7 @@ impl FromStr for Tree {
                 if let Some((path, text)) =
                     open.replace((path.trim_end_matches('\n'), String::new()))
                 {
-                    tree.insert(path, text)?;
+                    tree.add(path, text)?;
                 }
                 continue;
             }
@@ -197,7 +217,7 @@ impl FromStr for Tree {
             }
         }
         if let Some((path, text)) = open {
-            tree.insert(path, text)?;
+            tree.add(path, text)?;
         }
         Ok(tree)
     }
@@ -239,6 +259,7 @@ mod tests {
     #[test]
     fn a_text_that_is_no_tree_is_refused() {
         insta::assert_snapshot!("hello\n".parse::<Tree>().unwrap_err(), @"a tree opens with `==> PATH`, not with `hello`");
+        insta::assert_snapshot!("==> a\none\n==> a\n".parse::<Tree>().unwrap_err(), @"the file `a` stands twice in a tree");
         insta::assert_snapshot!("==> /etc/passwd\nroot\n".parse::<Tree>().unwrap_err(), @"
         the path `/etc/passwd` is absolute
         help: it has to be a place inside of the project, on every system

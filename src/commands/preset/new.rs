@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use include_dir::{Dir, include_dir};
@@ -112,24 +112,9 @@ fn parent(extends: &str, path: &Path) -> Result<String> {
         return Ok(extends.to_owned());
     }
     let directory = dunce::canonicalize(env::current_dir()?.join(extends))?;
-    let relative = relative(&directory, path)
+    let relative = presets::relative(&directory, path)
         .with_context(|| format!("there is no path from `{}` to `{extends}`", path.display()))?;
     Ok(relative)
-}
-
-/// The path to `target` from `directory`, with `/` between its parts. Both are absolute, and free of links.
-fn relative(target: &Path, directory: &Path) -> Option<String> {
-    let common = target
-        .components()
-        .zip(directory.components())
-        .take_while(|(one, other)| one == other)
-        .count();
-    let up = directory.components().skip(common).map(|_| Some(".."));
-    let down: PathBuf = target.components().skip(common).collect();
-    // On Windows there may be nothing that both are in.
-    let parts = up.chain(down.iter().map(|part| part.to_str()));
-    let parts: Vec<&str> = parts.collect::<Option<_>>()?;
-    (common > 0).then(|| parts.join("/"))
 }
 
 /// The files of a new preset.

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::core::preset::Layer;
 use crate::core::problem::{Refuse, fail};
+use crate::core::tree::MEMORY;
 
 /// The suffix of a file that is rendered.
 const TEMPLATE: &str = ".jinja";
@@ -17,8 +18,6 @@ const TEMPLATE: &str = ".jinja";
 const DROP: &str = ".drop";
 /// The prefix of a file that is a part of another one.
 const FRAGMENT: char = '_';
-/// The directory of a project's memory, which no preset writes.
-const MEMORY: &str = ".scaffold";
 
 /// A file of one layer, its name read.
 #[derive(Debug, Clone, Copy)]

@@ -122,6 +122,41 @@ pub fn named(path: &Path) -> String {
     }
 }
 
+/// Where a preset comes from, as a project at `project` finds it: a directory by its path from there.
+pub fn origin_from(origin: &Origin, project: &Path) -> Result<Origin> {
+    let Place::Directory(directory) = place(&origin.name)? else {
+        return Ok(origin.clone());
+    };
+    let directory = dunce::canonicalize(&directory)
+        .with_context(|| format!("`{}` can't be read", named(&directory)))?;
+    let name = match relative(&directory, project) {
+        Some(path) if path.is_empty() => ".".to_owned(),
+        Some(path) if path.starts_with("..") => path,
+        Some(path) => format!("./{path}"),
+        // On another drive of Windows.
+        None => directory.to_string_lossy().replace('\\', "/"),
+    };
+    Ok(Origin {
+        name,
+        commit: origin.commit.clone(),
+    })
+}
+
+/// The path to `target` from `directory`, with `/` between its parts. Both are absolute, and free of links.
+pub fn relative(target: &Path, directory: &Path) -> Option<String> {
+    let common = target
+        .components()
+        .zip(directory.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = directory.components().skip(common).map(|_| Some(".."));
+    let down: PathBuf = target.components().skip(common).collect();
+    // On Windows there may be nothing that both are in.
+    let parts = up.chain(down.iter().map(|part| part.to_str()));
+    let parts: Vec<&str> = parts.collect::<Option<_>>()?;
+    (common > 0).then(|| parts.join("/"))
+}
+
 /// Says which one it is that can't be extended, as it is shown.
 #[derive(Debug)]
 struct ItExtends(String);

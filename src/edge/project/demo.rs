@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::core::merge::merge;
 use crate::core::plan::Change;
 use crate::core::refusal::Refusal;
-use crate::core::tree::Tree;
+use crate::core::tree::{MEMORY, Tree};
 use crate::edge::presets::named;
 use crate::edge::project::read::read;
 use crate::edge::project::transaction::{self, Edit};
@@ -64,7 +64,7 @@ impl Demo {
                 transaction::recover(root)?;
                 let path = root.join(WRITTEN);
                 let is_memory = |entry: io::Result<DirEntry>| {
-                    entry.is_ok_and(|entry| entry.file_name() == transaction::MEMORY)
+                    entry.is_ok_and(|entry| entry.file_name() == MEMORY)
                 };
                 match fs::read_to_string(&path) {
                     Ok(text) => {

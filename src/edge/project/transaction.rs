@@ -11,12 +11,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::core::digest::digest;
+use crate::core::tree::MEMORY;
 use crate::edge::interrupt;
 use crate::edge::project::disk::{Disk, RealDisk};
 use crate::edge::project::read::{Found, find};
 
-/// The directory of a project's memory, which is written last.
-pub const MEMORY: &str = ".scaffold";
 /// The directory of a transaction.
 const DIRECTORY: &str = ".scaffold/transaction";
 /// What is going on: it is there from the moment on that the first file may be another one.
