@@ -379,7 +379,7 @@ fn flag(choice: &Choice) -> Arg {
             .value_name("OPTION,...")
             .value_delimiter(',')
             .action(ArgAction::Append),
-        Kind::Text(_) => arg.value_name("TEXT"),
+        Kind::Text(_) => arg.value_name("TEXT").allow_hyphen_values(true),
     }
 }
 

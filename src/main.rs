@@ -1,7 +1,6 @@
 //! Parses, runs, prints what went wrong and says so with the exit code.
 
 use std::env;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
@@ -62,8 +61,7 @@ fn explain(error: &Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     }
-    // Nobody is left to hear that stderr is closed.
-    let _ = io::stderr().write_all(report::explain(error).as_bytes());
+    report::say(&report::explain(error));
     if error.chain().any(|cause| cause.is::<Interrupted>()) {
         ExitCode::from(130)
     } else if error.chain().any(|cause| cause.is::<Refusal>()) {

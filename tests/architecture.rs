@@ -149,6 +149,23 @@ fn what_renders_a_stranger_s_templates_is_watched() {
 }
 
 #[test]
+fn people_are_told_in_one_place_where_a_text_does_nothing_to_their_terminal() {
+    for (path, code) in sources() {
+        // The questions of a preset are checked when it is read; what ends the program may not wait for a lock.
+        let may = ["edge/report.rs", "edge/ask.rs", "edge/watchdog.rs"].contains(&path.as_str());
+        for word in [
+            "eprintln!",
+            " println!",
+            " print!",
+            "stderr().write",
+            "io::stderr(),",
+        ] {
+            assert!(may || !code.contains(word), "`{path}` uses `{word}`");
+        }
+    }
+}
+
+#[test]
 fn base_names_no_option() {
     for preset in presets() {
         let base = root().join("templates").join(&preset.name).join("base");

@@ -664,3 +664,25 @@ fn only_combinations_that_were_asked_for_are_verified() {
         "files+export files+search+export"
     );
 }
+
+#[test]
+fn a_text_that_starts_with_a_dash_is_no_flag() {
+    let test = house(&[]);
+    let said = new(&test, &["--owner", "-lead"]).stderr;
+    let expected = "error: `--owner` can't be `-lead`: it does not match";
+    assert!(said.starts_with(expected), "{said}");
+}
+
+#[test]
+fn what_works_on_a_directory_says_so_of_an_address() {
+    let test = house(&[]);
+    for command in ["lock", "price"] {
+        let seen = test.run(&["preset", command, "https://example.org/house.git"]);
+        insta::allow_duplicates!(insta::assert_snapshot!(seen, @"
+        exit 2
+        --- stderr
+        error: `https://example.org/house.git` is a repository, and this works on a directory
+        help: clone it, and name the clone
+        "));
+    }
+}

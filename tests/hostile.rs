@@ -427,6 +427,136 @@ fn cases() -> u32 {
     said.map_or(300, |said| said.parse().unwrap())
 }
 
+/// A manifest with so many flags.
+fn flags(count: usize) -> String {
+    let flag =
+        |index| format!("[[choice]]\nname = \"f{index}\"\nprompt = \"?\"\nkind = \"flag\"\n");
+    let flags: String = (0..count).map(flag).collect();
+    format!("name = \"house\"\ndescription = \"Ours\"\n\n{flags}")
+}
+
+#[test]
+fn more_choices_than_anybody_answers_are_refused() {
+    let test = Test::new();
+    test.preset(&[("preset.toml", &flags(1_000)), ("base/a", "")]);
+    let seen = test.run(&["preset", "check", "house"]);
+    assert_eq!(seen.code, Some(1), "{seen}");
+    assert!(
+        seen.stderr
+            .contains("there are 1000 choices, and a preset has 64 at most"),
+        "{seen}"
+    );
+    // Also where several presets have them together.
+    let extending = format!(
+        "extends = \"../house\"\n{}",
+        flags(40)
+            .replace("name = \"f", "name = \"g")
+            .replace("\"house\"", "\"ours\"")
+    );
+    test.write("house/preset.toml", &flags(40))
+        .write("ours/preset.toml", &extending);
+    let seen = test.run(&["new", "shop", "--yes", "--preset", "ours"]);
+    assert!(
+        seen.stderr
+            .contains("there are 80 choices, and a preset has 64 at most"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn more_combinations_than_anybody_waits_for_are_refused() {
+    let test = Test::new();
+    test.preset(&[("preset.toml", &flags(20)), ("base/a", "")]);
+    assert_seen!(test.run(&["verify", "--preset", "house", "--all", "--level", "render"]), @"
+    exit 2
+    --- stderr
+    error: there are more than 4096 combinations
+    help: say `--pairs`, or fewer with `--only CHOICE=OPTION`
+    ");
+    let pairs = [
+        "verify", "--preset", "house", "--pairs", "--only", "f0=yes", "--level", "render",
+    ];
+    assert_eq!(test.run(&pairs).code, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_snapshot_without_an_end_is_not_read() {
+    let test = Test::new();
+    test.preset(&[("base/a", "")]);
+    assert_eq!(
+        test.run(&["preset", "test", "house", "--level", "render", "--accept"])
+            .code,
+        Some(0)
+    );
+    let snapshot = std::fs::File::create(test.dir().join("house/snapshots/default.txt")).unwrap();
+    snapshot.set_len(10_000_000_000).unwrap();
+    assert_seen!(test.run(&["preset", "test", "house", "--level", "render"]), @"
+    exit 1
+    --- stderr
+    error: `house/snapshots/default.txt` is larger than a snapshot may be, 33554432 bytes
+    help: remove it, and write it anew with `--accept`
+    ");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_refused_in_a_manifest_and_written_out_elsewhere() {
+    let test = Test::new();
+    let manifest = "name = \"house\"\ndescription = \"\\u001B]52;c;aGk=\\u0007\"\n";
+    test.preset(&[("preset.toml", manifest), ("base/a", "")]);
+    for args in [
+        &["new", "shop", "--yes", "--preset", "house"][..],
+        &["preset", "show", "house"],
+        &["preset", "check", "house"],
+    ] {
+        let seen = test.run(args);
+        assert!(
+            seen.stderr.contains("a text has the character `\\u{1b}`"),
+            "{seen}"
+        );
+        assert!(
+            !seen.stderr.contains('\u{1b}') && !seen.stdout.contains('\u{1b}'),
+            "{seen}"
+        );
+    }
+    let manifest = "name = \"house\"\ndescription = \"Ours\"\n";
+    test.write("house/preset.toml", manifest);
+    test.write("house/base/b.jinja", "\u{1b}]52;c;aGk=\u{7} {{ nobody }}\n");
+    for args in [
+        &["new", "shop", "--yes", "--preset", "house"][..],
+        &["preset", "check", "house"],
+    ] {
+        let seen = test.run(args);
+        assert!(seen.stderr.contains("\\u{1b}]52;"), "{seen}");
+        assert!(!seen.stderr.contains('\u{1b}'), "{seen}");
+    }
+    test.write("house/base/b.jinja", "");
+    test.run(&["preset", "test", "house", "--level", "render", "--accept"]);
+    test.write("house/base/a", "\u{1b}[2J\n");
+    let seen = test.run(&["preset", "test", "house", "--level", "render"]);
+    assert!(
+        seen.stderr.contains("\\u{1b}[2J") && !seen.stderr.contains('\u{1b}'),
+        "{seen}"
+    );
+}
+
+#[test]
+fn what_the_strictest_disk_takes_for_one_path_is_refused() {
+    for (path, reason) in [
+        ("base/caf\u{e9}", "are the same"),
+        ("base/.Scaffold/a", "holds the project's memory"),
+        (
+            "base/.g\u{200c}it/config",
+            "has a character that nobody sees",
+        ),
+    ] {
+        let test = Test::new();
+        test.preset(&[("base/cafe\u{301}", ""), (path, "")]);
+        let seen = test.run(&["new", "shop", "--yes", "--preset", "house"]);
+        assert!(seen.stderr.contains(reason), "{seen}");
+    }
+}
+
 /// Answers for a preset with one choice, that of a database.
 fn sample(preset: &Preset) -> Answers {
     let files = Answer::One("files".to_owned());

@@ -488,3 +488,104 @@ fn a_workspace_that_names_the_project_is_refused() {
     ");
     assert_eq!(test.paths(), before);
 }
+
+#[test]
+fn what_a_user_ignores_everywhere_is_a_part_of_the_first_commit() {
+    let test = Test::new();
+    let home = test.dir().join("../home");
+    fs::write(home.join("ignored"), "Cargo.lock\n*.toml\n").unwrap();
+    let config = "[user]\nname = Ann\nemail = a@example.org\n[core]\nexcludesFile = ~/ignored\n";
+    fs::write(home.join(".gitconfig"), config).unwrap();
+    let seen = test.run(&["new", "accounts-api", "--yes"]);
+    assert!(
+        seen.stderr.contains("committed to a new git repository"),
+        "{seen}"
+    );
+    let mut status = Command::new("git");
+    test.at_home(status.args(["-C", "accounts-api", "ls-files", "Cargo.lock", "Cargo.toml"]));
+    assert_eq!(test.see(&mut status).stdout, "Cargo.lock\nCargo.toml\n");
+}
+
+#[test]
+fn what_git_leaves_out_of_the_first_commit_is_told() {
+    let test = Test::new();
+    let home = test.dir().join("../home");
+    fs::create_dir_all(home.join("template/info")).unwrap();
+    fs::write(home.join("template/info/exclude"), "Cargo.lock\n").unwrap();
+    let config = "[user]\nname = Ann\nemail = a@example.org\n[init]\ntemplateDir = ~/template\n";
+    fs::write(home.join(".gitconfig"), config).unwrap();
+    let seen = test.run(&["new", "accounts-api", "--yes"]);
+    let told = "  skipped `Cargo.lock` in the first commit, because git ignores it\n";
+    assert!(seen.stderr.contains(told), "{seen}");
+}
+
+#[test]
+fn a_repository_without_files_is_filled() {
+    let test = Test::new();
+    let mut git = Command::new("git");
+    test.at_home(git.args(["init", "--quiet", "."]));
+    assert_eq!(test.see(&mut git).code, Some(0));
+    let seen = test.run(&["new", "accounts-api", "--yes", "--into", "."]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    let told = "  skipped the first commit, because `[ROOT]/work` is a git repository already\n";
+    assert!(seen.stderr.contains(told), "{seen}");
+    let paths = test.paths();
+    assert!(paths.contains(&"Cargo.toml".to_owned()) && paths.contains(&".git/HEAD".to_owned()));
+    assert!(
+        !paths.contains(&".scaffold/transaction/".to_owned()),
+        "{paths:?}"
+    );
+    // With files it is somebody's.
+    let seen = test.run(&["new", "accounts-api", "--yes", "--into", "."]);
+    assert_eq!(seen.code, Some(2), "{seen}");
+}
+
+#[test]
+fn a_repository_that_can_not_be_filled_stays_as_it_was() {
+    let test = Test::new();
+    let mut git = Command::new("git");
+    test.at_home(git.args(["init", "--quiet", "shop"]));
+    assert_eq!(test.see(&mut git).code, Some(0));
+    let before = test.paths();
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 8; {} new accounts-api --yes --into shop",
+        env!("CARGO_BIN_EXE_scaffold")
+    );
+    let mut shell = Command::new("sh");
+    test.at_home(shell.args(["-c", &line]));
+    let seen = test.see(&mut shell);
+    assert_eq!(seen.code, Some(1), "{seen}");
+    assert!(
+        seen.stderr.contains("can't be written: File too large"),
+        "{seen}"
+    );
+    assert_eq!(test.paths(), before);
+}
+
+#[test]
+fn with_little_address_space_it_works() {
+    let test = Test::new();
+    let line = format!(
+        "ulimit -v 400000; {} new accounts-api --yes",
+        env!("CARGO_BIN_EXE_scaffold")
+    );
+    let mut shell = Command::new("sh");
+    test.at_home(shell.args(["-c", &line]));
+    let seen = test.see(&mut shell);
+    assert_eq!(seen.code, Some(0), "{seen}");
+}
+
+#[test]
+fn a_preset_behind_a_link_is_one() {
+    let test = Test::new();
+    test.preset(&[("base/README.md", "ours\n")]);
+    symlink("house", test.dir().join("link")).unwrap();
+    for args in [
+        &["new", "shop", "--yes", "--preset", "link"][..],
+        &["preset", "check", "link"],
+        &["preset", "test", "link", "--level", "render", "--accept"],
+    ] {
+        let seen = test.run(args);
+        assert_eq!(seen.code, Some(0), "{seen}");
+    }
+}

@@ -13,6 +13,7 @@ use clap_complete::env::{EnvCompleter, Shells};
 use crate::cli;
 use crate::core::refusal::Refusal;
 use crate::edge::presets;
+use crate::edge::report::say;
 
 /// The variable with which the script says which shell asks.
 pub const ASKING_SHELL: &str = "SCAFFOLD_COMPLETE";
@@ -33,7 +34,7 @@ pub fn run(shell: Shell) -> Result<()> {
     }
     print(&script)?;
     if io::stdout().is_terminal() {
-        eprintln!("help: {}", place(shell));
+        say(&format!("help: {}\n", place(shell)));
     }
     Ok(())
 }
@@ -68,6 +69,7 @@ fn completer_of(shell: &str) -> Result<&'static dyn EnvCompleter> {
     completer.ok_or_else(|| unknown().help(format!("unset `{ASKING_SHELL}`")).into())
 }
 
+/// Prints what a shell reads, byte for byte.
 fn print(text: &[u8]) -> Result<()> {
     match io::stdout().write_all(text) {
         // Whoever read it has had enough.

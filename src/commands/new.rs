@@ -13,13 +13,14 @@ use crate::core::names::{ProjectName, ResourceName};
 use crate::core::preset::address::Address;
 use crate::core::preset::{Origin, Preset};
 use crate::core::record;
-use crate::core::refusal::Refusal;
+use crate::core::refusal::{Refusal, list};
 use crate::core::tree::Tree;
 use crate::edge::ask::{self, Open};
 use crate::edge::interrupt;
 use crate::edge::presets;
 use crate::edge::project::new::{Destination, Staging};
-use crate::edge::project::repository;
+use crate::edge::project::repository::{self, Commit};
+use crate::edge::project::transaction::{self, Edit};
 use crate::edge::project::workspace::{self, Exclusion};
 use crate::edge::report::Report;
 use crate::edge::watchdog;
@@ -78,8 +79,53 @@ fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceN
     })
 }
 
-/// Writes the project, and then puts it in place: until that, dropping `staging` undoes everything.
+/// Writes the project where it goes.
 fn apply(
+    args: &New,
+    destination: Destination,
+    exclusion: Option<&Exclusion>,
+    report: &mut Report,
+) -> Result<()> {
+    match destination.is_repository {
+        true => fill(args, &destination.path, exclusion, report),
+        false => put_in_place(args, destination, exclusion, report),
+    }
+}
+
+/// Writes the project into a repository that has no files yet.
+fn fill(args: &New, root: &Path, exclusion: Option<&Exclusion>, report: &mut Report) -> Result<()> {
+    if !args.no_git {
+        let root = root.display();
+        report.skipped.push(format!(
+            "the first commit, because `{root}` is a git repository already"
+        ));
+    }
+    let exclusion = exclusion.map(Exclusion::stage).transpose()?;
+    let writes = report.plan.writes();
+    let created: Vec<Edit> = writes
+        .map(|(path, text)| Edit {
+            path,
+            was: None,
+            text: Some(text),
+        })
+        .collect();
+    transaction::apply(root, &created)?;
+    if let Some(exclusion) = exclusion
+        && let Err(error) = exclusion.apply()
+    {
+        let removed = created.iter().map(|edit| Edit {
+            was: edit.text,
+            text: None,
+            ..edit.clone()
+        });
+        transaction::apply(root, &removed.collect::<Vec<_>>())?;
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Writes the project beside its place, and then puts it there: until that, dropping `staging` undoes everything.
+fn put_in_place(
     args: &New,
     destination: Destination,
     exclusion: Option<&Exclusion>,
@@ -97,10 +143,17 @@ fn apply(
             ));
         }
         None => match repository::commit_all(staging.path())? {
-            Some(skipped) => report.skipped.push(skipped),
-            None => report
-                .done
-                .push("committed to a new git repository".to_owned()),
+            Commit::Skipped(skipped) => report.skipped.push(skipped),
+            Commit::Made(left_out) => {
+                let done = "committed to a new git repository";
+                report.done.push(done.to_owned());
+                if !left_out.is_empty() {
+                    report.skipped.push(format!(
+                        "{} in the first commit, because git ignores it",
+                        list(left_out)
+                    ));
+                }
+            }
         },
     }
     let exclusion = exclusion.map(Exclusion::stage).transpose()?;

@@ -1,7 +1,7 @@
 //! `scaffold verify`: takes combinations of a preset through cargo, and says what became of each.
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,17 @@ use serde_json::{Value, json};
 use crate::cli::{Selection, Verify};
 use crate::core::answers::Answers;
 use crate::core::author::combinations;
+use crate::core::harmless::harmless;
 use crate::core::preset::Preset;
 use crate::core::preset::answer::Combination;
 use crate::core::refusal::{Refusal, list};
 use crate::edge::interrupt;
 use crate::edge::report::Format;
-use crate::edge::report::{options_json, print_json};
+use crate::edge::report::{options_json, print, print_json, say};
 use crate::edge::verify::{Outcome, Verified, Verifier};
+
+/// Combinations that are taken one after the other: each of them is seconds of cargo's at the least.
+const MAX_COMBINATIONS: usize = 4_096;
 
 /// Verifies what was asked for.
 pub fn run(args: &Verify, preset: &Preset) -> Result<()> {
@@ -77,7 +81,9 @@ impl Results {
     pub(super) fn sum_up(&self) {
         let [passed, failed, skipped] = count(&self.verified);
         let (combinations, time) = (self.combinations(), seconds(self.time));
-        eprintln!("{combinations}: {passed} passed, {failed} failed, {skipped} skipped, {time}");
+        say(&format!(
+            "{combinations}: {passed} passed, {failed} failed, {skipped} skipped, {time}\n"
+        ));
     }
 
     /// How many of them failed, if any did.
@@ -126,12 +132,15 @@ impl Results {
 fn selected(args: &Verify, preset: &Preset) -> Result<Vec<Combination>> {
     let Selection { pairs, only, .. } = &args.selection;
     let only: Vec<_> = only.iter().map(String::as_str).collect();
-    let with = only_with(preset, &only)?;
     if !pairs {
-        return Ok(with);
+        return only_with(preset, &only);
     }
     let mut pairs = combinations::pairs(&preset.choices);
-    pairs.retain(|combination| with.contains(combination));
+    let with: Vec<_> = only
+        .iter()
+        .filter_map(|only| only.split_once('='))
+        .collect();
+    pairs.retain(|combination| combinations::has(combination, &with));
     ensure!(
         !pairs.is_empty(),
         Refusal::new(format!("none of the pairs has {}", list(only)))
@@ -146,7 +155,12 @@ pub(super) fn only_with(preset: &Preset, only: &[&str]) -> Result<Vec<Combinatio
         .iter()
         .filter_map(|only| only.split_once('='))
         .collect();
-    let selected = combinations::only(&preset.choices, &pairs);
+    let selected = combinations::only(&preset.choices, &pairs, MAX_COMBINATIONS);
+    let Some(selected) = selected else {
+        let what = format!("there are more than {MAX_COMBINATIONS} combinations");
+        let help = "say `--pairs`, or fewer with `--only CHOICE=OPTION`";
+        return Err(Refusal::new(what).help(help).into());
+    };
     ensure!(
         !selected.is_empty(),
         Refusal::new(format!("no combination has {}", list(only)))
@@ -207,10 +221,10 @@ impl Progress {
         }
         match &self.bar {
             Some(bar) => {
-                bar.println(line);
+                bar.println(harmless(&line));
                 bar.inc(1);
             }
-            None => eprintln!("{line}"),
+            None => say(&format!("{line}\n")),
         }
     }
 
@@ -270,9 +284,7 @@ fn print_table(results: &[Verified]) -> Result<()> {
             table.push_str(&format!("|{}\n", lines.collect::<String>()));
         }
     }
-    io::stdout()
-        .write_all(table.as_bytes())
-        .context("stdout can't be written")
+    print(&table)
 }
 
 fn row(verified: &Verified) -> [String; 5] {

@@ -397,7 +397,8 @@ impl Rows {
             let edges = if package.source.is_none() {
                 ensure!(
                     project.replace(&package.name).is_none(),
-                    "it holds two packages without a source"
+                    "it holds two packages without a source, `{}` and the project\nhelp: a dependency by its path is on no other machine: publish it, or name a git repository",
+                    package.name
                 );
                 &mut self.project
             } else {

@@ -15,6 +15,7 @@ pub mod tree;
 pub mod cargo_lock;
 pub mod cargo_toml;
 pub mod digest;
+pub mod harmless;
 pub mod names;
 pub mod plural;
 pub mod problem;

@@ -10,6 +10,9 @@ use std::str::FromStr;
 
 use anyhow::{Error, Result, bail, ensure};
 
+use unicode_normalization::UnicodeNormalization;
+
+use crate::core::harmless::is_unseen;
 use crate::core::reserved;
 
 /// What opens a file in a tree's printed form; the path follows.
@@ -69,16 +72,13 @@ impl Tree {
         self.insert(path, text)
     }
 
-    /// Two paths of which a disk that knows no upper case has only one: it would lose a file, or join two directories.
+    /// Two paths of which the strictest disk has only one: it would lose a file, or join two directories.
     pub fn collision(&self) -> Option<(&str, &str)> {
         let mut known: BTreeMap<String, &str> = BTreeMap::new();
         for path in self.files.keys() {
             let ends = path.match_indices('/').map(|(end, _)| end);
             for part in ends.chain([path.len()]).map(|end| &path[..end]) {
-                // Both ways: some letters have two of the other case.
-                let other = *known
-                    .entry(part.to_uppercase().to_lowercase())
-                    .or_insert(part);
+                let other = *known.entry(folded(part)).or_insert(part);
                 if other != part {
                     return Some((other, part));
                 }
@@ -130,9 +130,33 @@ impl IntoIterator for Tree {
     }
 }
 
+/// Whether a path leads into the project's memory, for the strictest disk.
+pub fn is_memory(path: &str) -> bool {
+    let first = path.split('/').next().unwrap_or_default();
+    folded(first) == MEMORY
+}
+
 /// Whether a file is a program by itself. Embedded presets carry no mode bits, so the text has to say it.
 pub fn is_executable(text: &str) -> bool {
     text.starts_with("#!")
+}
+
+/// A name as the strictest disk compares it: without upper case, whatever accents are put together from, and without what
+/// nobody sees.
+fn folded(name: &str) -> String {
+    let seen = name.chars().filter(|c| !is_ignored(*c));
+    let decomposed: String = seen.nfkd().collect();
+    // Both ways: some letters have two of the other case.
+    decomposed.to_uppercase().to_lowercase().nfkd().collect()
+}
+
+/// What Apple's file systems leave out when they compare names.
+fn is_ignored(c: char) -> bool {
+    matches!(
+        c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{FEFF}'
+    ) || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
+        || matches!(c, '\u{FE00}'..='\u{FE0F}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// Why a path can't be part of a project, if it can't.
@@ -146,13 +170,14 @@ pub fn unsafe_path(path: &str) -> Option<&'static str> {
     if path.contains(['\\', ':', '<', '>', '"', '|', '?', '*']) || path.contains(char::is_control) {
         return Some("has a character that Windows does not allow in a path");
     }
+    if path.contains(is_unseen) || path.contains(is_ignored) {
+        return Some("has a character that nobody sees");
+    }
     path.split('/').find_map(|part| match part {
         "" => Some("has an empty part"),
         "." | ".." => Some("leaves the project or names itself"),
         // The second is how old Windows programs call the first.
-        _ if part.eq_ignore_ascii_case(".git") || part.eq_ignore_ascii_case("git~1") => {
-            Some("belongs to git")
-        }
+        _ if matches!(folded(part).as_str(), ".git" | "git~1") => Some("belongs to git"),
         _ if part.ends_with(['.', ' ']) => Some("has a part that ends with a dot or a space"),
         _ if reserved::is_windows_device(part) => Some("is the name of a Windows device"),
         _ => None,
@@ -274,6 +299,21 @@ mod tests {
     }
 
     #[test]
+    fn paths_that_are_the_same_to_some_disk_are_found() {
+        for (one, other) in [
+            ("README.md", "readme.md"),
+            ("caf\u{e9}", "cafe\u{301}"),
+            ("STRASSE", "stra\u{df}e"),
+            ("a/b", "A/c"),
+        ] {
+            let tree = tree(&[(one, ""), (other, "")]).unwrap();
+            assert!(tree.collision().is_some(), "{one} {other}");
+        }
+        assert_eq!(tree(&[("a/b", ""), ("a/c", "")]).unwrap().collision(), None);
+        assert!(is_memory(".Scaffold/answers.toml") && !is_memory("a/.scaffold"));
+    }
+
+    #[test]
     fn an_unsafe_path_is_refused() {
         for path in [
             "",
@@ -292,6 +332,9 @@ mod tests {
             "a/nul.txt",
             "a.",
             "b /c",
+            "a/.g\u{200c}it",
+            ".\u{ff47}it/config",
+            "a\u{202e}b",
         ] {
             assert!(unsafe_path(path).is_some(), "{path:?}");
         }

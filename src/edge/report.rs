@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use crate::core::answers::Answers;
+use crate::core::harmless::harmless;
 use crate::core::names::ResourceName;
 use crate::core::plan::Plan;
 use crate::core::preset::Origin;
@@ -50,8 +51,10 @@ impl Report<'_> {
     /// Tells it.
     pub fn print(&self, format: Format) -> Result<()> {
         match format {
-            // Nobody is left to hear that stderr is closed.
-            Format::Human => io::stderr().write_all(self.human().as_bytes()).or(Ok(())),
+            Format::Human => {
+                say(&self.human());
+                Ok(())
+            }
             Format::Json => print_json(&self.json()),
         }
     }
@@ -142,11 +145,17 @@ pub fn print_json(value: &Value) -> Result<()> {
     print(&format!("{value:#}\n"))
 }
 
-/// Prints an answer, which is on stdout.
+/// Prints an answer, which is on stdout. A text of a preset does nothing to a terminal.
 pub fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
+    match io::stdout().write_all(harmless(text).as_bytes()) {
         // Whoever read it has had enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("stdout can't be written"),
     }
+}
+
+/// Tells people something, on stderr. A text of a preset does nothing to a terminal.
+pub fn say(text: &str) {
+    // Nobody is left to hear that stderr is closed.
+    let _ = io::stderr().write_all(harmless(text).as_bytes());
 }

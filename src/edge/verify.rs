@@ -186,6 +186,11 @@ impl Verifier<'_> {
             Some(_) => " --locked",
             None => "",
         };
+        if self.level >= Level::Lint {
+            // First, because it takes no time.
+            at("format");
+            must("fmt --check")?;
+        }
         // One of the two, because clippy finds whatever the compiler would.
         let lint = if self.level < Level::Lint {
             "check"
@@ -200,12 +205,9 @@ impl Verifier<'_> {
         project.note(&text)?;
         succeeded(project, &words, &end)?;
         verified.crates = Some(cargo::count_crates(root)?);
-        if self.level >= Level::Lint {
-            if warnings > 0 {
-                let said = project.said(&end)?;
-                return Err(Failed(format!("it has warnings\n{said}")).into());
-            }
-            must("fmt --check")?;
+        if self.level >= Level::Lint && warnings > 0 {
+            let said = project.said(&end)?;
+            return Err(Failed(format!("it has warnings\n{said}")).into());
         }
         if self.level >= Level::Test {
             at("test");

@@ -1,14 +1,11 @@
 //! `scaffold preset check`: all that can be told of a preset from its text alone.
 
-use std::io::{self, Write};
-
 use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::core::author::check;
 use crate::edge::presets;
-use crate::edge::report::Format;
-use crate::edge::report::print_json;
+use crate::edge::report::{Format, print_json, say};
 use crate::edge::watchdog;
 
 /// Checks a preset, and fails if there is a finding.
@@ -42,8 +39,7 @@ pub fn run(preset: &str, format: Format) -> Result<()> {
                 };
                 text = format!("nothing is wrong with `{preset}`, in {combinations}\n");
             }
-            // Nobody is left to hear that stderr is closed.
-            let _ = io::stderr().write_all(text.as_bytes());
+            say(&text);
         }
     }
     match findings.len() {

@@ -1,7 +1,6 @@
 //! `scaffold preset dev`: renders a preset, and again whenever one of its files changes.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,7 +18,7 @@ use crate::edge::interrupt;
 use crate::edge::presets;
 use crate::edge::presets::limits::belongs_to_the_repository;
 use crate::edge::project::demo::{Demo, Step};
-use crate::edge::report;
+use crate::edge::report::{self, say};
 use crate::edge::watchdog;
 
 /// How often to look at the files. A look at all of a preset takes a millisecond or two, finds what any system and any
@@ -216,7 +215,7 @@ fn difference(old: &str, new: &str, room: &mut usize) -> String {
     *room -= shown;
     let mut text: String = lines[..shown]
         .iter()
-        .map(|line| format!("  {}\n", printable(line)))
+        .map(|line| format!("  {line}\n"))
         .collect();
     match lines.len() - shown {
         0 => {}
@@ -225,32 +224,18 @@ fn difference(old: &str, new: &str, room: &mut usize) -> String {
     text
 }
 
-/// A line without what a terminal would take for a command.
-fn printable(line: &str) -> String {
-    let printable = |c: char| match c.is_control() && c != '\t' {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    line.chars().map(printable).collect()
-}
-
-fn say(text: &str) {
-    // Nobody is left to hear that stderr is closed.
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_long_difference_is_cut_and_a_terminal_is_told_nothing() {
-        let (old, new) = ("a\nb\n\u{1b}[2J\n", "c\nd\n\u{1b}[1J\n");
+    fn a_long_difference_is_cut() {
+        let (old, new) = ("a\nb\nc\n", "d\ne\nf\n");
         insta::assert_snapshot!(difference(old, new, &mut 4), @r"
           @@ -1,3 +1,3 @@
           -a
           -b
-          -\u{1b}[2J
+          -c
           ... 3 more lines
         ");
         insta::assert_snapshot!(difference("a\n", "b\n", &mut 0), @"  ... 3 more lines");

@@ -13,13 +13,15 @@ use crate::core::preset::choice::{Choice, Kind};
 use crate::core::preset::{LOCK_TABLE, Preset};
 use crate::core::problem::fail;
 use crate::edge::cargo::Stub;
-use crate::edge::{presets, watchdog};
+use crate::edge::report::say;
+use crate::edge::{interrupt, presets, watchdog};
 
 /// Sets of options that are looked at for a lock table, of which each is a second or two of cargo's, unless it adds nothing.
 const MAX_SETS: usize = 4_096;
 
 /// Makes the lock table of the preset in `directory`. A version that it holds already moves only for `update`.
 pub fn run(directory: &Path, update: bool) -> Result<()> {
+    interrupt::watch()?;
     let preset = presets::load_directory(directory)?;
 
     // All of them before anything is begun that a template could cut off.
@@ -38,7 +40,10 @@ pub fn run(directory: &Path, update: bool) -> Result<()> {
     };
 
     let mut locks = Vec::new();
-    for (options, manifest) in sets {
+    let count = sets.len();
+    for (index, (options, manifest)) in sets.into_iter().enumerate() {
+        interrupt::check()?;
+        say(&format!("[{}/{count}] {}\n", index + 1, options.name()));
         let lock = Stub::new(&manifest)?.prune(&superset)?;
         let options = options.options();
         let options = options.map(|(choice, option)| (choice.to_owned(), option.to_owned()));
@@ -48,10 +53,10 @@ pub fn run(directory: &Path, update: bool) -> Result<()> {
         });
     }
     fs_err::write(directory.join(LOCK_TABLE), cargo_lock::tabulate(&locks)?)?;
-    eprintln!(
-        "wrote `{LOCK_TABLE}`: it gives the lock of each of {} sets of options",
+    say(&format!(
+        "wrote `{LOCK_TABLE}`: it gives the lock of each of {} sets of options\n",
         locks.len()
-    );
+    ));
     Ok(())
 }
 

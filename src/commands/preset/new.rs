@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -22,6 +21,7 @@ use crate::core::tree::Tree;
 use crate::edge::interrupt;
 use crate::edge::presets;
 use crate::edge::project::new::{Destination, Staging};
+use crate::edge::report::say;
 use crate::edge::watchdog;
 
 /// Presets that work, which are copied with other names. They are no templates.
@@ -67,8 +67,8 @@ pub fn run(name: &str, extends: Option<&str>, into: Option<&Path>) -> Result<()>
         tree.len() + snapshots.len(),
         cd(shown),
     );
-    // Nobody is left to hear that stderr is closed.
-    io::stderr().write_all(text.as_bytes()).or(Ok(()))
+    say(&text);
+    Ok(())
 }
 
 /// A preset's name is also that of its directory.

@@ -13,6 +13,7 @@ use crate::core::preset::choice::Choice;
 use crate::core::preset::prices::{PRICES, Price, Prices};
 use crate::core::preset::{LOCK_TABLE, Preset};
 use crate::edge::cargo::{self, Stub};
+use crate::edge::report::{print, say};
 use crate::edge::{presets, project, watchdog};
 
 /// Measures what each option of the preset in `directory` costs, and prints the table for its README.
@@ -54,8 +55,7 @@ pub fn run(directory: &Path) -> Result<()> {
         }
     }
     fs_err::write(directory.join(PRICES), prices.to_toml()?)?;
-    print!("{}", prices.to_markdown());
-    Ok(())
+    print(&prices.to_markdown())
 }
 
 /// The cheapest answer to each choice; none where there may be none.
@@ -106,10 +106,10 @@ fn price_of(preset: &Preset, options: &Combination) -> Result<Price> {
         binary_bytes: None,
     };
     let (crates, seconds) = (price.crates, price.build_cpu_seconds);
-    eprintln!(
-        "{}: {crates} crates, {seconds:.1} s of CPU to build",
+    say(&format!(
+        "{}: {crates} crates, {seconds:.1} s of CPU to build\n",
         describe(options)
-    );
+    ));
     Ok(price)
 }
 
@@ -119,7 +119,7 @@ fn binary_bytes(preset: &Preset, options: &Combination, target: &Path) -> Result
     let tree = watchdog::render(preset, &Answers::sample(preset, options))?;
     project::new::write(&tree, project.path())?;
     let bytes = cargo::release_bytes(project.path(), SAMPLE, target)?;
-    eprintln!("{}: {bytes} bytes", describe(options));
+    say(&format!("{}: {bytes} bytes\n", describe(options)));
     Ok(bytes)
 }
 

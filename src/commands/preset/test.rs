@@ -23,12 +23,14 @@ use crate::edge::interrupt;
 use crate::edge::presets;
 use crate::edge::project::permissions;
 use crate::edge::report::Format;
-use crate::edge::report::print_json;
+use crate::edge::report::{print_json, say};
 use crate::edge::verify::Verifier;
 use crate::edge::watchdog;
 
 /// Combinations that are all tested; of more, pairs.
 const MAX_COMBINATIONS: usize = 64;
+/// Bytes that a snapshot may have, as many as a project.
+const MAX_SNAPSHOT: u64 = 32 * 1024 * 1024;
 /// Lines of a difference that are shown.
 const MAX_LINES: usize = 60;
 
@@ -56,7 +58,7 @@ pub fn run(args: &PresetTest) -> Result<()> {
     if let Some(mutants) = &mutants {
         mutants.tell();
     }
-    eprintln!("{}", described(&selected, which));
+    say(&format!("{}\n", described(&selected, which)));
     let verifier = Verifier {
         preset: &preset,
         level: args.level,
@@ -228,14 +230,17 @@ impl Snapshots {
         for (name, standing) in &self.standings {
             match standing {
                 Standing::Passed => {}
-                Standing::Written => eprintln!("wrote `{SNAPSHOTS}/{name}`"),
-                Standing::Removed => eprintln!("removed `{SNAPSHOTS}/{name}`"),
-                Standing::Failed(reason) => eprintln!("snapshot `{name}`: failed, {reason}"),
+                Standing::Written => say(&format!("wrote `{SNAPSHOTS}/{name}`\n")),
+                Standing::Removed => say(&format!("removed `{SNAPSHOTS}/{name}`\n")),
+                Standing::Failed(reason) => say(&format!("snapshot `{name}`: failed, {reason}\n")),
             }
         }
         let failed = self.count_failed();
         let passed = self.count() - failed;
-        eprintln!("{}: {passed} passed, {failed} failed", self.counted());
+        say(&format!(
+            "{}: {passed} passed, {failed} failed\n",
+            self.counted()
+        ));
     }
 
     fn count_failed(&self) -> usize {
@@ -286,6 +291,12 @@ fn kept(directory: &Path) -> Result<BTreeMap<String, String>> {
             continue;
         };
         if snapshots::is_snapshot(&name) && entry.file_type()?.is_file() {
+            let bytes = entry.metadata()?.len();
+            ensure!(
+                bytes <= MAX_SNAPSHOT,
+                "`{}` is larger than a snapshot may be, {MAX_SNAPSHOT} bytes\nhelp: remove it, and write it anew with `--accept`",
+                entry.path().display()
+            );
             let text = fs_err::read(entry.path())?;
             kept.insert(name, String::from_utf8_lossy(&text).into_owned());
         }
@@ -352,13 +363,16 @@ impl Mutants {
                 condition,
                 ..
             } = mutant;
-            eprintln!(
-                "`{path}`, line {line}: no snapshot notices `not ({condition})`\n  {excerpt}"
-            );
-            eprintln!("{}", help(noticed.as_deref()));
+            say(&format!(
+                "`{path}`, line {line}: no snapshot notices `not ({condition})`\n  {excerpt}\n"
+            ));
+            say(&format!("{}\n", help(noticed.as_deref())));
         }
         let survived = self.survivors.len();
-        eprintln!("{}: {survived} survived", counted(self.count, "mutant"));
+        say(&format!(
+            "{}: {survived} survived\n",
+            counted(self.count, "mutant")
+        ));
     }
 
     fn failed(&self) -> Option<String> {

@@ -26,24 +26,33 @@ pub fn all_within(choices: &[Choice], limit: usize) -> Option<Vec<Combination>> 
     Some(combinations)
 }
 
-/// Every combination with these options, pairs of a choice and an option; of one choice, with any of those named. `none` of
+/// Every combination with these options, if there are no more of them than `limit`; see [`has`].
+pub fn only(choices: &[Choice], only: &[(&str, &str)], limit: usize) -> Option<Vec<Combination>> {
+    let mut combinations = vec![Combination::default()];
+    for choice in choices {
+        let of_choice = only.iter().filter(|(name, _)| *name == choice.name);
+        let of_choice: Vec<_> = of_choice.copied().collect();
+        combinations = with_choice(combinations, choice);
+        combinations.retain(|combination| has(combination, &of_choice));
+        if combinations.len() > limit {
+            return None;
+        }
+    }
+    Some(combinations)
+}
+
+/// Whether a combination has these options, pairs of a choice and an option; of one choice any of those named. `none` of
 /// a choice of many is not an option of it, but that there is none.
-pub fn only(choices: &[Choice], only: &[(&str, &str)]) -> Vec<Combination> {
-    let has = |options: &Combination, choice: &str, option: &str| match options.get(choice) {
+pub fn has(combination: &Combination, only: &[(&str, &str)]) -> bool {
+    let holds = |choice: &str, option: &str| match combination.get(choice) {
         Some(Answer::Many(options)) if options.is_empty() => option == NONE,
         None => option == NONE,
         Some(answer) => answer.options().contains(&option),
     };
-    let with = |combinations, choice: &Choice| {
-        let name = choice.name.as_str();
-        let named: Vec<_> = only.iter().filter(|(choice, _)| *choice == name).collect();
-        let mut combinations = with_choice(combinations, choice);
-        combinations.retain(|options| {
-            named.is_empty() || named.iter().any(|(_, option)| has(options, name, option))
-        });
-        combinations
-    };
-    choices.iter().fold(vec![Combination::default()], with)
+    only.iter().all(|(choice, _)| {
+        let mut of_choice = only.iter().filter(|(other, _)| other == choice);
+        of_choice.any(|(choice, option)| holds(choice, option))
+    })
 }
 
 /// These combinations with each alternative of one more choice.

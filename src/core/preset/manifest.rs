@@ -4,14 +4,19 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use toml::de::DeValue;
 
+use crate::core::harmless::is_unseen;
 use crate::core::preset::choice::{Choice, Kind, check_name};
-use crate::core::preset::spanned::{self, Faults, place};
+use crate::core::preset::spanned::{self, Faults, Value, place};
 use crate::core::preset::{Files, MANIFEST};
 use crate::core::refusal::list;
 
 /// Bytes that a manifest may have, twenty times those of the built-in one: it is read before anybody watches the time.
 const MAX_MANIFEST: usize = 64 * 1024;
+/// Choices that a manifest may have, several times those of any that people answer.
+pub(super) const MAX_CHOICES: usize = 64;
+
 /// Names that a preset's own modules, routes and columns already use.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,11 +84,20 @@ impl Manifest {
         let Some(mut table) = faults.parse(text) else {
             return Err(faults.into_error());
         };
+        check_texts(&table, &mut faults);
         check_name(&table, "the preset", &mut faults);
         let listed = spanned::take_list(&mut table, "choice");
         let written: Option<Written> = faults.read(&table);
+        if listed.len() > MAX_CHOICES {
+            let help = "nobody answers so many questions, and their combinations can't be tried";
+            let what = format!(
+                "there are {} choices, and a preset has {MAX_CHOICES} at most\nhelp: {help}",
+                listed.len()
+            );
+            faults.add(listed[MAX_CHOICES].span(), what);
+        }
         let mut choices: Vec<Own> = Vec::new();
-        for item in &listed {
+        for item in listed.iter().take(MAX_CHOICES) {
             if faults.are_enough() {
                 break;
             }
@@ -120,6 +134,25 @@ impl Manifest {
             next: written.next,
             faults,
         })
+    }
+}
+
+/// Checks that all texts show what they are: people read them in prompts and in help, on a terminal.
+fn check_texts(value: &Value, faults: &mut Faults) {
+    match value.get_ref() {
+        DeValue::String(text) => {
+            let is_hidden = |c: &char| is_unseen(*c) && !matches!(c, '\n' | '\t');
+            if let Some(c) = text.chars().find(is_hidden) {
+                let c = c.escape_unicode();
+                let help =
+                    "a terminal would take it for a command, or nobody would see it: leave it out";
+                let what = format!("a text has the character `{c}`\nhelp: {help}");
+                faults.add(value.span(), what);
+            }
+        }
+        DeValue::Array(list) => list.iter().for_each(|item| check_texts(item, faults)),
+        DeValue::Table(table) => table.values().for_each(|item| check_texts(item, faults)),
+        _ => {}
     }
 }
 

@@ -13,12 +13,12 @@ pub mod spanned;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::core::cargo_lock::{self, Table};
 use crate::core::names::{ProjectName, ResourceName, Taken};
 use crate::core::preset::answer::Combination;
-use crate::core::preset::manifest::{Manifest, Reserved, check_choices};
+use crate::core::preset::manifest::{MAX_CHOICES, Manifest, Reserved, check_choices};
 use crate::core::preset::prices::{PRICES, Prices};
 use crate::core::problem::{Refuse, fail, or_refuse};
 use crate::core::refusal::Refusal;
@@ -97,6 +97,11 @@ impl Preset {
                 None => preset.choices.push(choice),
             }
         }
+        ensure!(
+            preset.choices.len() <= MAX_CHOICES,
+            "with those of what it extends there are {} choices, and a preset has {MAX_CHOICES} at most\nhelp: nobody answers so many questions, and their combinations can't be tried",
+            preset.choices.len()
+        );
         // What one that can't be read has to do with the others isn't known.
         if !manifest.lacks_a_choice {
             check_choices(&manifest.choices, &preset.choices, &mut manifest.faults);

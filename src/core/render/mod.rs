@@ -7,9 +7,10 @@ pub mod overlay;
 pub mod quote;
 pub mod rustfmt;
 
+use std::sync::mpsc;
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 
 use crate::core::answers::Answers;
 use crate::core::names::ResourceName;
@@ -21,8 +22,10 @@ use crate::core::tree::Tree;
 
 pub use crate::core::render::engine::line_statement;
 
-/// Bytes of stack to render with, enough for the deepest template. What is not used costs nothing.
-const STACK: usize = 512 * 1024 * 1024;
+/// Bytes of stack to render with, the first that the machine has room for. The first is enough for the deepest template;
+/// with less one that is made to be deep ends the program, before anything is written. What is not used costs nothing, but
+/// where address space is limited, it counts.
+const STACKS: [usize; 3] = [512 * 1024 * 1024, 64 * 1024 * 1024, 8 * 1024 * 1024];
 /// Files that one project may have.
 const MAX_FILES: usize = 2_000;
 /// Bytes that all files of one project may have.
@@ -54,14 +57,31 @@ pub fn render_all_it_can(preset: &Preset, answers: &Answers) -> Result<(Tree, Ve
 }
 
 /// Does what templates can make deep: the engine goes as deep as they nest, and may panic of what it does not expect.
-fn contain<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+fn contain<T: Send, F: FnOnce() -> Result<T> + Send>(work: F) -> Result<T> {
     thread::scope(|scope| {
-        let worker = thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, work);
-        let worker = worker.context("there is no memory to render with")?;
-        let result = worker.join();
-        result.unwrap_or_else(|_| bail!("a template of the preset makes the template engine panic\nhelp: take out what was changed last, and tell minijinja's authors"))
+        let mut no_memory = None;
+        for stack in STACKS {
+            // The work is handed over when there is somebody to do it.
+            let (sender, receiver) = mpsc::channel::<F>();
+            let worker = thread::Builder::new()
+                .stack_size(stack)
+                .spawn_scoped(scope, move || receiver.recv().map(|work| work()));
+            match worker {
+                Ok(worker) => {
+                    // It waits for nothing else.
+                    let _ = sender.send(work);
+                    return match worker.join() {
+                        Ok(Ok(result)) => result,
+                        _ => bail!(
+                            "a template of the preset makes the template engine panic\nhelp: take out what was changed last, and tell minijinja's authors"
+                        ),
+                    };
+                }
+                Err(error) => no_memory = Some(error),
+            }
+        }
+        let error = no_memory.map_or_else(|| anyhow!("no thread"), Error::from);
+        Err(error.context("there is no memory to render with"))
     })
 }
 

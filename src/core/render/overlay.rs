@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::core::preset::Layer;
 use crate::core::problem::{Refuse, fail};
-use crate::core::tree::MEMORY;
+use crate::core::tree::{MEMORY, is_memory};
 
 /// The suffix of a file that is rendered.
 const TEMPLATE: &str = ".jinja";
@@ -91,7 +91,7 @@ impl<'p> Overlay<'p> {
 
     fn add(&mut self, source: Source<'p>) -> Result<()> {
         let (target, place) = (source.target(), source.place());
-        if target.split('/').next() == Some(MEMORY) {
+        if is_memory(target) {
             bail!(
                 "`{place}`: `{MEMORY}` holds the project's memory and is not a preset's to write\nhelp: put the file somewhere else"
             );

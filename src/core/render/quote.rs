@@ -1,5 +1,7 @@
 //! Quotes a text for where it lands, so that nothing it holds is taken for anything but text.
 
+use crate::core::harmless::is_unseen;
+
 /// A string as TOML, JSON and YAML have it, quotes included. It needs no more than what all three of them know.
 pub fn string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
@@ -17,14 +19,6 @@ pub fn string(text: &str) -> String {
     }
     quoted.push('"');
     quoted
-}
-
-/// What nobody sees, or what shows other text than there is: control characters, line breaks of old, marks of the
-/// direction of writing.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-        || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
 /// A literal of Rust, quotes included.

@@ -21,6 +21,7 @@ use crate::core::secrets::masked;
 use crate::edge::interrupt;
 use crate::edge::presets::git::{Bounds, git, git_in, run};
 use crate::edge::presets::limits::{self, Incoming};
+use crate::edge::report::say;
 
 /// Bytes that a commit may have as it comes, packed: what is the preset's own and what its repository keeps beside it.
 const MAX_DOWNLOAD: u64 = 64 * 1024 * 1024;
@@ -121,7 +122,7 @@ impl<'a> Cache<'a> {
         let mut git = git(&self.directory);
         git.args(["ls-remote", "--quiet", "--", url]).args(&names);
         if io::stderr().is_terminal() {
-            eprintln!("asking `{url}` for the preset");
+            say(&format!("asking `{url}` for the preset\n"));
         }
         let listed = match run(git, Vec::new(), &Bounds::default())? {
             Ok(listed) => String::from_utf8_lossy(&listed).into_owned(),
@@ -152,9 +153,9 @@ impl<'a> Cache<'a> {
         let Some((commit, repository)) = self.kept() else {
             return Err(cannot_fetch(url, reason));
         };
-        eprintln!(
-            "note: `{url}` can't be reached, so the preset is what was fetched before, commit `{commit}`: {reason}"
-        );
+        say(&format!(
+            "note: `{url}` can't be reached, so the preset is what was fetched before, commit `{commit}`: {reason}\n"
+        ));
         Ok((commit, repository))
     }
 

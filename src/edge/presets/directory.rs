@@ -43,13 +43,17 @@ pub fn read(preset: &str, refuse: &mut Refuse) -> Result<Files> {
             incoming.announce("", 0)?;
             continue;
         };
+        if entry.depth() == 0 {
+            // The preset itself, which may be behind a link.
+            continue;
+        }
         let found = entry.file_type();
         // A directory counts as well: there may be no end of them, either.
         let bytes = match found.is_file() {
             true => entry.metadata()?.len(),
             false => 0,
         };
-        let refused = if found.is_symlink() && entry.depth() > 0 {
+        let refused = if found.is_symlink() {
             Some(refuse_link(&entry.path().to_string_lossy()))
         } else if let Err(error) = incoming.check(&path, bytes) {
             Some(error)

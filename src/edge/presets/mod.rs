@@ -46,6 +46,16 @@ pub fn load(preset: &str) -> Result<Preset> {
 
 /// The preset in a directory, which may be called like a built-in one.
 pub fn load_directory(directory: &Path) -> Result<Preset> {
+    let text = directory.to_string_lossy();
+    if !directory.is_dir() && Address::parse(&text).is_some() {
+        let what = format!(
+            "`{}` is a repository, and this works on a directory",
+            shown(&text)
+        );
+        return Err(Refusal::new(what)
+            .help("clone it, and name the clone")
+            .into());
+    }
     let place = Place::Directory(directory.to_owned());
     load_from(&place, &directory.to_string_lossy(), cache::fetch)
 }

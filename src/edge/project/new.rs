@@ -15,15 +15,18 @@ use crate::core::tree::{self, Tree};
 use crate::edge::interrupt;
 use crate::edge::presets::named;
 use crate::edge::project::permissions;
+use crate::edge::project::transaction;
 
-/// A place that can take a new project: it is not there yet, or an empty directory.
+/// A place that can take a new project: it is not there yet, an empty directory, or a repository without files.
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// The path, free of links and of `..`.
     pub path: PathBuf,
     /// The directory that it is in.
     pub parent: PathBuf,
-    /// Whether the empty directory is there.
+    /// Whether it is a git repository already, with nothing else in it.
+    pub is_repository: bool,
+    /// Whether the directory is there.
     was_there: bool,
 }
 
@@ -59,6 +62,7 @@ impl Destination {
         let resolve = |path: &Path| {
             dunce::canonicalize(path).with_context(|| format!("`{}` can't be read", path.display()))
         };
+        let mut is_repository = false;
         let (path, was_there) = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => (
                 resolve(parent)?.join(path.file_name().unwrap_or_default()),
@@ -74,10 +78,16 @@ impl Destination {
                 return refuse(format!("`{shown}` is there already, and is a file"));
             }
             Ok(_) => {
-                let mut entries =
+                // What a run left that was cut off is none of the directory's own.
+                transaction::recover(&path)?;
+                let entries =
                     fs::read_dir(&path).with_context(|| format!("`{shown}` can't be read"))?;
-                if entries.next().is_some() {
-                    return refuse(format!("`{shown}` is there already, and is not empty"));
+                for entry in entries {
+                    let entry = entry.with_context(|| format!("`{shown}` can't be read"))?;
+                    if entry.file_name() != ".git" {
+                        return refuse(format!("`{shown}` is there already, and is not empty"));
+                    }
+                    is_repository = true;
                 }
                 (resolve(&path)?, true)
             }
@@ -86,6 +96,7 @@ impl Destination {
             Some(parent) => Ok(Destination {
                 path,
                 parent,
+                is_repository,
                 was_there,
             }),
             None => refuse(format!("`{shown}` is the root of the file system")),

@@ -11,6 +11,9 @@ use crate::edge::process::{Failure, Process};
 const ELSEWHERE: &[&str] = &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
 /// Makes a repository. Its branch is the one that the project's own workflows name.
 const INIT: &[&str] = &["-c", "init.defaultBranch=main", "init", "--quiet"];
+/// Adds all that the project's own `.gitignore` lets in. What the user ignores everywhere, such as `Cargo.lock`, is a part
+/// of this project.
+const ADD: &[&str] = &["-c", "core.excludesFile=", "add", "--all"];
 /// The first commit's message.
 const MESSAGE: &str = "Generate the project with scaffold";
 
@@ -23,33 +26,48 @@ pub fn surrounding(directory: &Path) -> Option<PathBuf> {
     holder.map(Path::to_owned)
 }
 
-/// Makes a repository of a directory and commits all that is in it. Answers what could not be done, and why.
-pub fn commit_all(directory: &Path) -> Result<Option<String>> {
-    let steps: [(&str, &[&str]); 3] = [
+/// What became of the first commit.
+#[derive(Debug)]
+pub enum Commit {
+    /// It is there, without these files that git ignores.
+    Made(Vec<String>),
+    /// What could not be done, and why.
+    Skipped(String),
+}
+
+/// Makes a repository of a directory and commits all that is in it.
+pub fn commit_all(directory: &Path) -> Result<Commit> {
+    let steps: [(&str, &[&str]); 4] = [
         ("the git repository", INIT),
-        ("the first commit", &["add", "--all"]),
+        ("the first commit", ADD),
         (
             "the first commit",
             &["commit", "--quiet", "--message", MESSAGE],
         ),
+        ("the first commit", &["ls-files", "--others", "-z"]),
     ];
+    let mut printed = String::new();
     for (what, arguments) in steps {
-        if let Err(reason) = run(directory, arguments)? {
-            return Ok(Some(format!("{what}, because {reason}")));
+        match run(directory, arguments)? {
+            Ok(text) => printed = text,
+            Err(reason) => return Ok(Commit::Skipped(format!("{what}, because {reason}"))),
         }
     }
-    Ok(None)
+    let left_out = printed.split_terminator('\0').map(str::to_owned);
+    Ok(Commit::Made(left_out.collect()))
 }
 
-/// Runs git to its end, or to the next signal. The inner error is a reason to go without.
-fn run(directory: &Path, arguments: &[&str]) -> Result<Result<(), String>> {
+/// Runs git to its end, or to the next signal, and answers what it prints. The inner error is a reason to go without.
+fn run(directory: &Path, arguments: &[&str]) -> Result<Result<String, String>> {
     let mut command = Command::new("git");
     command.args(arguments).current_dir(directory);
     for variable in ELSEWHERE {
         command.env_remove(variable);
     }
     match Process::new(command).run() {
-        Ok(ended) if ended.status.success() => Ok(Ok(())),
+        Ok(ended) if ended.status.success() => {
+            Ok(Ok(String::from_utf8_lossy(&ended.stdout).into_owned()))
+        }
         Ok(ended) => Ok(Err(reason(&String::from_utf8_lossy(&ended.stderr)))),
         Err(Failure::Stopped(error)) => Err(error),
         Err(Failure::NotFound) => Ok(Err("there is no `git` on the `PATH`".to_owned())),

@@ -113,7 +113,7 @@ struct Transaction<'d> {
     steps: Vec<Step>,
     /// The directories that it makes, the outermost first.
     made: Vec<String>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl<'d> Transaction<'d> {
@@ -406,8 +406,18 @@ fn missing_directories(root: &Path, edits: &[&Edit]) -> Vec<String> {
     missing
 }
 
-/// Keeps everybody else from this transaction, until the file is closed.
-fn lock(directory: &Path) -> Result<File> {
+/// A file that nobody else can lock.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close it is not enough: a program that is being started has it open, too, for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Keeps everybody else from this transaction, as long as the lock is held.
+fn lock(directory: &Path) -> Result<Lock> {
     let path = directory.join(LOCK);
     let file = File::options()
         .write(true)
@@ -416,7 +426,7 @@ fn lock(directory: &Path) -> Result<File> {
         .open(&path)
         .map_err(|error| cannot_write(&path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(is_busy(directory)),
         Err(TryLockError::Error(error)) => Err(cannot_write(&path, &error)),
     }
