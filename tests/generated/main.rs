@@ -57,6 +57,9 @@ fn trials() -> Vec<Trial> {
         lock,
     )];
     let verified = verified(&preset.choices);
+    let defaults = preset.choices.iter();
+    let defaults = defaults.map(|choice| (choice.name.clone(), choice.default.clone()));
+    let default: Combination = defaults.collect();
     for options in combinations::all(&preset.choices) {
         let name = options.name();
         let subject = Subject::of(&preset, &options);
@@ -64,7 +67,7 @@ fn trials() -> Vec<Trial> {
         match &verified {
             Some(verified) if !verified.contains(&options) => {}
             Some(_) => trials.extend(subject.trials(&name, &[&promises])),
-            None if subject.servers.is_empty() => {
+            None if options == default => {
                 trials.extend(subject.trials(&name, &[checks::ALL, &promises]));
             }
             None => trials.extend(ignored(subject.trials(&name, &[&promises]))),

@@ -1,8 +1,7 @@
 //! `scaffold preset list` and `scaffold preset show`: what there is to choose from, for people and for programs.
 
-mod support;
-
-use support::Test;
+use crate::assert_seen;
+use crate::support::Test;
 
 const CHOICES: &str = r#"
 name = "house"

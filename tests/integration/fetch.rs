@@ -4,16 +4,11 @@
 
 // The servers are Debian's.
 #[cfg(target_os = "linux")]
-#[path = "fetch/http.rs"]
 mod http;
 #[cfg(target_os = "linux")]
-#[path = "fetch/server.rs"]
 mod server;
 #[cfg(target_os = "linux")]
-#[path = "fetch/ssh.rs"]
 mod ssh;
-mod support;
-
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -21,7 +16,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Seen, Test};
+use crate::assert_seen;
+use crate::support;
+use crate::support::{Seen, Test};
 
 const MANIFEST: &str = "name = \"house\"\ndescription = \"Ours\"\n";
 

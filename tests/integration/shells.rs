@@ -2,13 +2,13 @@
 
 #![cfg(target_os = "linux")]
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
-use support::Test;
-use support::terminal::Terminal;
+use crate::assert_seen;
+use crate::support;
+use crate::support::Test;
+use crate::support::terminal::Terminal;
 
 /// A preset whose author knows how shells read what they are given.
 const PRESET: &str = r#"name = "house"

@@ -2,13 +2,12 @@
 
 #![cfg(unix)]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use support::{Seen, Test};
+use crate::assert_seen;
+use crate::support::{Seen, Test};
 
 /// A choice with a neutral option, one with none, and a text.
 const CHOICES: &str = r#"

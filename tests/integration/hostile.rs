@@ -2,8 +2,6 @@
 
 #![cfg(unix)]
 
-mod support;
-
 use std::borrow::Cow;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,6 +9,9 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::assert_seen;
+use crate::support;
+use crate::support::{Seen, Test};
 use proptest::prelude::*;
 use scaffold::core::answers::Answers;
 use scaffold::core::preset::answer::{Answer, Combination};
@@ -19,7 +20,6 @@ use scaffold::core::preset::{Files, Preset};
 use scaffold::core::render::render;
 use scaffold::core::tree::unsafe_path;
 use scaffold::edge::presets;
-use support::{Seen, Test};
 
 /// What is made of a preset, which is nothing.
 fn refused(test: &Test) -> Seen {

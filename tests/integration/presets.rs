@@ -1,11 +1,10 @@
 //! Presets from a directory: what they can say, and what broken and hostile ones get told.
 
-mod support;
-
 #[cfg(unix)]
 use std::os::unix::fs::symlink;
 
-use support::{Seen, Test};
+use crate::assert_seen;
+use crate::support::{Seen, Test};
 
 /// What a preset with these files makes of the project `shop`.
 fn render(files: &[(&str, &str)]) -> (Test, Seen) {

@@ -1,13 +1,13 @@
 //! `scaffold preset new` makes presets that work as they stand.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 #[cfg(unix)]
 use std::process::Command;
 
-use support::{Seen, Test};
+use crate::assert_seen;
+use crate::support;
+use crate::support::{Seen, Test};
 
 /// `verify`, as a person runs it who has a cargo of their own.
 fn verify(test: &Test, level: &str) -> Seen {

@@ -2,13 +2,12 @@
 
 #![cfg(unix)]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use support::{Test, paths};
+use crate::assert_seen;
+use crate::support::{Test, paths};
 
 const NEW: &[&str] = &["new", "accounts-api", "--yes", "--no-git"];
 

@@ -2,15 +2,15 @@
 
 #![cfg(target_os = "linux")]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
+use crate::assert_seen;
+use crate::support;
+use crate::support::Test;
+use crate::support::terminal::{Terminal, wait_until};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use support::Test;
-use support::terminal::{Terminal, wait_until};
 
 fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed()).unwrap()

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::server::{Server, configure, find, run};
+use super::server::{Server, configure, find, run};
+use super::{history, kept, readme_from, repository, take_all};
+use crate::assert_seen;
 use crate::support::{Seen, Test};
-use crate::{assert_seen, history, kept, readme_from, repository, take_all};
 
 /// Starts an OpenSSH server that lets in whoever has the key `server/user`; nothing where there is no such program.
 fn start(test: &Test, settings: &str) -> Option<Server> {
@@ -126,7 +127,7 @@ fn an_old_ssh_server_gives_what_a_branch_or_a_tag_is_at() {
     help: this server gives only what a branch or a tag points at: make a tag there, or set `uploadpack.allowReachableSHA1InWant` in the repository
     ");
 
-    crate::git(&test, &["tag", "v3", &third]);
+    super::git(&test, &["tag", "v3", &third]);
     assert_eq!(readme_from(&test, &format!("{url}#{third}")), "three");
     assert_eq!(readme_from(&test, &format!("{url}#feature/two")), "two");
 }

@@ -2,12 +2,12 @@
 
 #![cfg(unix)]
 
-mod support;
-
 use std::fs;
 use std::process::Command;
 
-use support::Test;
+use crate::assert_seen;
+use crate::support;
+use crate::support::Test;
 
 #[test]
 fn the_manual_has_a_page_for_each_command() {

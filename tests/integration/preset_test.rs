@@ -1,9 +1,8 @@
 //! `scaffold preset test` tells whether a preset still gives what its author saw last, and whether that works.
 
-mod support;
-
+use crate::assert_seen;
+use crate::support::{Seen, Test};
 use serde_json::Value;
-use support::{Seen, Test};
 
 const CARGO: (&str, &str) = (
     "base/Cargo.toml.jinja",

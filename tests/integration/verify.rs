@@ -1,12 +1,12 @@
 //! `scaffold verify` proves combinations of a preset, and says truly what it proved.
 
-mod support;
-
 use std::net::TcpListener;
 use std::process::Command;
 
+use crate::assert_seen;
+use crate::support;
+use crate::support::{Seen, Test};
 use serde_json::Value;
-use support::{Seen, Test};
 
 const CARGO: (&str, &str) = (
     "base/Cargo.toml.jinja",

@@ -1,8 +1,8 @@
 //! A command line, and what is seen of it: exit code, stdout, stderr.
 
-mod support;
-
-use support::Test;
+use crate::assert_seen;
+use crate::support;
+use crate::support::Test;
 
 #[test]
 fn it_says_what_it_can_do() {

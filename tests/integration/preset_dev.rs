@@ -2,15 +2,14 @@
 
 #![cfg(unix)]
 
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use support::Test;
+use crate::support;
+use crate::support::Test;
 
 /// Longer than anything here takes, and shorter than a developer's patience.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,13 +1,12 @@
 //! The commands of README.md and CONTRIBUTING.md do what they are said to do.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support;
+use crate::support::Test;
 use scaffold::core::author::combinations;
 use scaffold::core::preset::answer::Combination;
-use support::Test;
 
 fn read(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -167,10 +166,17 @@ fn the_tests_that_contributing_names_are_there() {
         .map(|rest| rest.split([' ', '`']).next().unwrap())
         .collect();
     assert!(!named.is_empty());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     for name in named {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-        let is_there =
-            root.join(format!("{name}.rs")).exists() || root.join(name).join("main.rs").exists();
+        let is_there = root.join(name).join("main.rs").exists();
         assert!(is_there, "there is no test `{name}`");
+    }
+    let subjects = contributing.split("--test integration -- ").skip(1);
+    for subject in subjects.map(|rest| rest.split([' ', '`', ':']).next().unwrap()) {
+        let is_there = root
+            .join("integration")
+            .join(format!("{subject}.rs"))
+            .exists();
+        assert!(is_there, "there is no subject `{subject}`");
     }
 }

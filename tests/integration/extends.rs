@@ -1,8 +1,7 @@
 //! Presets that extend other ones: what is taken over, replaced and dropped, and what broken chains get told.
 
-mod support;
-
-use support::{Seen, Test};
+use crate::assert_seen;
+use crate::support::{Seen, Test};
 
 /// What others start from.
 const HOUSE: &str = r#"

@@ -1,7 +1,6 @@
 //! What holds for the whole of the program and for every combination of every built-in preset.
 
-mod support;
-
+use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,7 @@
 //! The kinds of choices that a preset can have: how each is asked, given, kept and rendered.
 
-mod support;
-
-use support::{Seen, Test};
+use crate::assert_seen;
+use crate::support::{Seen, Test};
 
 /// A choice of every kind, and one that depends on others.
 const CHOICES: &str = r#"

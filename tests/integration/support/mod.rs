@@ -1,8 +1,5 @@
 //! What tests have in common: a directory of their own, the program run in it, and what they see of both.
 
-// Every test binary uses a part of this.
-#![allow(dead_code)]
-
 #[cfg(target_os = "linux")]
 pub mod terminal;
 

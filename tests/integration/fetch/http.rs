@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::server::{Server, configure, find, run};
+use super::server::{Server, configure, find, run};
+use super::{history, kept, new_from, readme_from, repository, take_all};
+use crate::assert_seen;
 use crate::support::{Seen, Test};
-use crate::{assert_seen, history, kept, new_from, readme_from, repository, take_all};
 
 /// A web server in front of the test's repository.
 struct Web {

@@ -1,15 +1,13 @@
 //! `docs/preset.schema.json` tells editors what the program makes of a `preset.toml`.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::Test;
 use scaffold::core::preset::manifest::Manifest;
 use scaffold::core::preset::{Files, MANIFEST, Preset};
 use serde_json::Value;
-use support::Test;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
