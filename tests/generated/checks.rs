@@ -13,6 +13,12 @@ pub const ALL: &[Check] = &[
     ("passes_its_own_tests", passes_its_own_tests),
 ];
 
+/// What needs no test of its own to run.
+pub const LINTS: &[Check] = &[
+    ("is_formatted", is_formatted),
+    ("has_no_warning", has_no_warning),
+];
+
 fn builds_locked_and_keeps_its_lock(subject: &Subject) {
     let lock = subject.project().read("Cargo.lock");
     subject.binary();
