@@ -16,7 +16,7 @@ use clap_complete::engine::{
 
 use crate::core::preset::Preset;
 use crate::core::preset::choice::{Choice, Kind, NO, NONE, YES};
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{Problem, list};
 use crate::edge::ask::Given;
 use crate::edge::presets;
 use crate::edge::report::Format;
@@ -432,7 +432,7 @@ fn explain(error: clap::Error, args: &[OsString], preset: &Preset) -> Error {
         Some(suggestion) => format!("did you mean `{suggestion}`?"),
         None => format!("see `scaffold {} --help`", command_in(args)),
     };
-    Refusal::new(what).help(help).into()
+    Problem::refusal(what).help(help).into()
 }
 
 /// The words of a command line that say which command it is: `new`, `preset test`.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Error, Result};
 use scaffold::cli::{self, PresetCommand, Request};
 use scaffold::commands::{self, completions, preset};
-use scaffold::core::refusal::Refusal;
+use scaffold::core::problem::is_refusal;
 use scaffold::edge::interrupt::Interrupted;
 use scaffold::edge::presets;
 use scaffold::edge::report;
@@ -64,7 +64,7 @@ fn explain(error: &Error) -> ExitCode {
     report::say(&report::explain(error));
     if error.chain().any(|cause| cause.is::<Interrupted>()) {
         ExitCode::from(130)
-    } else if error.chain().any(|cause| cause.is::<Refusal>()) {
+    } else if is_refusal(error) {
         ExitCode::from(2)
     } else {
         ExitCode::FAILURE

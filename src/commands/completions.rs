@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use clap_complete::env::{EnvCompleter, Shells};
 
 use crate::cli;
-use crate::core::refusal::Refusal;
+use crate::core::problem::Problem;
 use crate::edge::presets;
 use crate::edge::report::say;
 
@@ -62,7 +62,7 @@ fn completer_of(shell: &str) -> Result<&'static dyn EnvCompleter> {
     const SHELLS: &Shells<'static> = &Shells::builtins();
     let completer = SHELLS.completer(shell);
     let unknown = || {
-        Refusal::new(format!(
+        Problem::refusal(format!(
             "the variable `{ASKING_SHELL}` has no option `{shell}`"
         ))
     };

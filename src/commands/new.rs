@@ -12,8 +12,8 @@ use crate::core::merge::{Ours, merge};
 use crate::core::names::{ProjectName, ResourceName};
 use crate::core::preset::address::Address;
 use crate::core::preset::{Origin, Preset};
+use crate::core::problem::{Problem, list};
 use crate::core::record;
-use crate::core::refusal::{Refusal, list};
 use crate::core::tree::Tree;
 use crate::edge::ask::{self, Open};
 use crate::edge::interrupt;
@@ -66,7 +66,7 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
 }
 
 /// What the service serves: what the flag says, or what the project is called after.
-fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceName, Refusal> {
+fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceName, Problem> {
     if let Some(resource) = &args.resource {
         return preset.resource_name(resource);
     }
@@ -75,7 +75,7 @@ fn resource(args: &New, preset: &Preset, name: &ProjectName) -> Result<ResourceN
         let error = error.to_string();
         let reason = error.lines().next().unwrap_or_default();
         let what = format!("`{}` would serve `{resource}`, but {reason}", name.as_str());
-        Refusal::new(what).help("say what it serves with `--resource NAME`")
+        Problem::refusal(what).help("say what it serves with `--resource NAME`")
     })
 }
 

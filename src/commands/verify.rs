@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use etcetera::BaseStrategy;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::core::author::combinations;
 use crate::core::harmless::harmless;
 use crate::core::preset::Preset;
 use crate::core::preset::answer::Combination;
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{OrProblem, Problem, list};
 use crate::edge::interrupt;
 use crate::edge::report::Format;
 use crate::edge::report::{options_json, print, print_json, say};
@@ -143,7 +143,7 @@ fn selected(args: &Verify, preset: &Preset) -> Result<Vec<Combination>> {
     pairs.retain(|combination| combinations::has(combination, &with));
     ensure!(
         !pairs.is_empty(),
-        Refusal::new(format!("none of the pairs has {}", list(only)))
+        Problem::refusal(format!("none of the pairs has {}", list(only)))
             .help("say only one of `--pairs` and `--only`")
     );
     Ok(pairs)
@@ -159,11 +159,11 @@ pub(super) fn only_with(preset: &Preset, only: &[&str]) -> Result<Vec<Combinatio
     let Some(selected) = selected else {
         let what = format!("there are more than {MAX_COMBINATIONS} combinations");
         let help = "say `--pairs`, or fewer with `--only CHOICE=OPTION`";
-        return Err(Refusal::new(what).help(help).into());
+        return Err(Problem::refusal(what).help(help).into());
     };
     ensure!(
         !selected.is_empty(),
-        Refusal::new(format!("no combination has {}", list(only)))
+        Problem::refusal(format!("no combination has {}", list(only)))
             .help("a choice that depends on another one is asked only with that")
     );
     Ok(selected)
@@ -175,8 +175,9 @@ pub(super) fn build_dir(said: Option<&Path>) -> Result<PathBuf> {
         return Ok(env::current_dir()?.join(directory));
     }
     let base = etcetera::choose_base_strategy();
-    let base =
-        base.context("there is no home directory to keep a cache in\nhelp: say `--build-dir DIR`")?;
+    let base = base.or_problem(|| {
+        Problem::new("there is no home directory to keep a cache in").help("say `--build-dir DIR`")
+    })?;
     Ok(base.cache_dir().join("scaffold").join("verify"))
 }
 

@@ -3,7 +3,7 @@
 use crate::core::names::{ProjectName, ResourceName};
 use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::{Choice, Preset};
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{Problem, list};
 
 /// A project's name, an answer to every choice of a preset that applies, and what the project serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +21,11 @@ impl Answers {
         name: ProjectName,
         choices: Combination,
         mut resources: Vec<ResourceName>,
-    ) -> Result<Answers, Refusal> {
+    ) -> Result<Answers, Problem> {
         if let Some((stranger, _)) = choices.iter().find(|it| preset.choice(it.0).is_none()) {
             let known = list(preset.choices.iter().map(|choice| &choice.name));
             let what = format!("`{}` has no choice `{stranger}`", preset.name);
-            return Err(Refusal::new(what).help(format!("its choices are {known}")));
+            return Err(Problem::refusal(what).help(format!("its choices are {known}")));
         }
         for choice in &preset.choices {
             let given = choices.get(&choice.name);
@@ -34,7 +34,7 @@ impl Answers {
                 (false, None) => {}
                 (true, None) => {
                     let what = format!("there is no answer to `{}`", choice.name);
-                    return Err(Refusal::new(what).help(choice.expected()));
+                    return Err(Problem::refusal(what).help(choice.expected()));
                 }
                 (false, Some(_)) => return Err(choice.does_not_apply()),
             }

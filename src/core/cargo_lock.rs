@@ -30,6 +30,8 @@ use anyhow::{Context, Result, bail, ensure};
 use semver::Version;
 use serde::Deserialize;
 
+use crate::core::problem::Problem;
+
 /// The version that a new project starts at.
 const PROJECT_VERSION: &str = "0.1.0";
 
@@ -395,11 +397,7 @@ impl Rows {
         );
         for package in &lock.package {
             let edges = if package.source.is_none() {
-                ensure!(
-                    project.replace(&package.name).is_none(),
-                    "it holds two packages without a source, `{}` and the project\nhelp: a dependency by its path is on no other machine: publish it, or name a git repository",
-                    package.name
-                );
+                ensure!(project.replace(&package.name).is_none(), Problem::new(format!("it holds two packages without a source, `{}` and the project", package.name)).help("a dependency by its path is on no other machine: publish it, or name a git repository"));
                 &mut self.project
             } else {
                 let row = self

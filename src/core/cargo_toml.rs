@@ -1,8 +1,9 @@
 //! What several layers say about one `Cargo.toml`, as one: tables join, lists grow, keys are sorted, comments stay.
 
-use crate::core::problem::{Refuse, or_refuse};
 use anyhow::{Context, Result, bail};
-use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, TomlError, Value};
+
+use crate::core::problem::{Problem, Refuse, or_refuse};
 
 /// The tables whose order carries no meaning, so that a merged one reads as if one person had written it.
 const SORTED: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies"];
@@ -15,7 +16,7 @@ pub fn merge(
 ) -> Result<String> {
     let mut merged = parse(base.0, base.1)?;
     for (place, text) in fragments {
-        if let Some(fragment) = or_refuse(place, parse(place, text), refuse)? {
+        if let Some(fragment) = or_refuse(place, parse(place, text).map_err(Into::into), refuse)? {
             let fits = merge_tables(merged.as_table_mut(), fragment.as_table(), "")
                 .with_context(|| format!("`{place}` does not fit `{}`", base.0));
             or_refuse(place, fits, refuse)?;
@@ -29,9 +30,17 @@ pub fn merge(
     Ok(merged.to_string())
 }
 
-fn parse(place: &str, text: &str) -> Result<DocumentMut> {
-    text.parse()
-        .with_context(|| format!("`{place}` is not valid TOML\nhelp: it becomes a part of the project's `Cargo.toml`, in every combination"))
+fn parse(place: &str, text: &str) -> Result<DocumentMut, Problem> {
+    text.parse().map_err(|error: TomlError| {
+        let what = format!("`{place}` is not valid TOML: {}", error.message());
+        let help = "it becomes a part of the project's `Cargo.toml`, in every combination";
+        let problem = Problem::in_file(place, what).help(help);
+        let problem = problem.at_bytes(text, error.span().unwrap_or_default());
+        problem.with_place(|it| {
+            // What breaks of a template is what it renders to, whose lines are others.
+            it.line = it.line.filter(|_| !place.ends_with(".jinja"));
+        })
+    })
 }
 
 fn merge_tables(into: &mut dyn TableLike, from: &dyn TableLike, above: &str) -> Result<()> {
@@ -69,7 +78,8 @@ fn merge_items(existing: &mut Item, item: &Item, at: &str) -> Result<()> {
                 Ok(())
             }
             _ => bail!(
-                "`{at}` is a table in one and a value in the other\nhelp: let all layers write it in one way"
+                Problem::new(format!("`{at}` is a table in one and a value in the other"))
+                    .help("let all layers write it in one way")
             ),
         };
     }
@@ -85,12 +95,16 @@ fn merge_items(existing: &mut Item, item: &Item, at: &str) -> Result<()> {
     match (existing.as_value(), item.as_value()) {
         (Some(one), Some(other)) if is_same(one, other) => Ok(()),
         (Some(one), Some(other)) => bail!(
-            "`{at}` is `{}` in one and `{}` in the other\nhelp: let both say the same, or one of them nothing",
-            plain(one),
-            plain(other)
+            Problem::new(format!(
+                "`{at}` is `{}` in one and `{}` in the other",
+                plain(one),
+                plain(other)
+            ))
+            .help("let both say the same, or one of them nothing")
         ),
         _ => bail!(
-            "`{at}` is a table in one and a value in the other\nhelp: let all layers write it in one way"
+            Problem::new(format!("`{at}` is a table in one and a value in the other"))
+                .help("let all layers write it in one way")
         ),
     }
 }

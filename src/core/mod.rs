@@ -19,7 +19,6 @@ pub mod harmless;
 pub mod names;
 pub mod plural;
 pub mod problem;
-pub mod refusal;
 pub mod reserved;
 pub mod secrets;
 pub mod workspace;

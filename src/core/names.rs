@@ -4,7 +4,7 @@
 
 use heck::{ToKebabCase, ToUpperCamelCase};
 
-use crate::core::refusal::Refusal;
+use crate::core::problem::Problem;
 use crate::core::secrets::{holds_secrets, shown};
 use crate::core::{plural, reserved};
 
@@ -53,7 +53,7 @@ pub struct ProjectName(String);
 
 impl ProjectName {
     /// Accepts a name, or refuses it with the reason and a proposal.
-    pub fn parse(text: &str, taken: Taken) -> Result<ProjectName, Refusal> {
+    pub fn parse(text: &str, taken: Taken) -> Result<ProjectName, Problem> {
         let Some(reason) = why_no_project(text, taken) else {
             return Ok(ProjectName(text.to_owned()));
         };
@@ -66,7 +66,7 @@ impl ProjectName {
             true => format!("try `{proposal}`, and say where it goes with `--into DIR`"),
             false => format!("try `{proposal}`"),
         };
-        Err(Refusal::new(format!(
+        Err(Problem::refusal(format!(
             "a project can't be called `{}`: {reason}",
             named(text)
         ))
@@ -106,7 +106,7 @@ pub struct ResourceName {
 
 impl ResourceName {
     /// Accepts a noun for one or for many, or refuses it with the reason and a proposal.
-    pub fn parse(text: &str, taken: Taken) -> Result<ResourceName, Refusal> {
+    pub fn parse(text: &str, taken: Taken) -> Result<ResourceName, Problem> {
         let Some(reason) = why_no_resource(text, taken) else {
             return Ok(ResourceName::forms(text));
         };
@@ -118,7 +118,7 @@ impl ResourceName {
             .find(|name| why_no_resource(name, taken).is_none())
             .unwrap_or_else(|| "records".to_owned());
         let what = format!("a resource can't be called `{}`: {reason}", named(text));
-        Err(Refusal::new(what).help(format!("try `{proposal}`")))
+        Err(Problem::refusal(what).help(format!("try `{proposal}`")))
     }
 
     /// What a project serves that nobody keeps.
@@ -324,14 +324,14 @@ mod tests {
     fn project(text: &str) -> String {
         match ProjectName::parse(text, taken(&["lobby".to_owned()])) {
             Ok(_) => "fine".to_owned(),
-            Err(refusal) => refusal.to_string(),
+            Err(refusal) => refusal.told(),
         }
     }
 
     fn resource(text: &str) -> String {
         match ResourceName::parse(text, taken(&["health".to_owned(), "rooms".to_owned()])) {
             Ok(_) => "fine".to_owned(),
-            Err(refusal) => refusal.to_string(),
+            Err(refusal) => refusal.told(),
         }
     }
 
@@ -665,8 +665,8 @@ mod tests {
     }
 
     /// The name that a refusal proposes.
-    fn proposal(refusal: &Refusal) -> String {
-        let text = refusal.to_string();
+    fn proposal(refusal: &Problem) -> String {
+        let text = refusal.told();
         text.rsplit_once("try `")
             .unwrap()
             .1

@@ -16,8 +16,7 @@ use crate::core::digest::digest;
 use crate::core::names::ResourceName;
 use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::{Origin, Preset};
-use crate::core::problem::Finding;
-use crate::core::refusal::list;
+use crate::core::problem::{Problem, list};
 use crate::core::tree::Tree;
 
 /// The file of the answers.
@@ -185,7 +184,7 @@ impl Raw {
 
 impl Recalled {
     /// Reads the files of a memory, or tells all that is wrong with them.
-    pub fn parse(files: &Tree) -> Result<Recalled, Vec<Finding>> {
+    pub fn parse(files: &Tree) -> Result<Recalled, Vec<Problem>> {
         let mut findings = Vec::new();
         let mut text = |path: &str| match files.get(path) {
             Some(text) => match broken(path, text) {
@@ -197,7 +196,7 @@ impl Recalled {
             },
             None => {
                 let what = format!("there is no `{path}`");
-                findings.push(Finding::new(path, what).help(BACK));
+                findings.push(Problem::in_file(path, what).help(BACK));
                 None
             }
         };
@@ -228,18 +227,18 @@ impl Recalled {
     }
 
     /// The memory, with the preset that it names.
-    pub fn with(self, preset: &Preset) -> Result<Memory, Vec<Finding>> {
+    pub fn with(self, preset: &Preset) -> Result<Memory, Vec<Problem>> {
         let mut findings = Vec::new();
         let mut refuse = |file: &str, what: String, help: String| {
-            findings.push(Finding::new(file, what).help(help));
+            findings.push(Problem::in_file(file, what).help(help));
         };
         let name = preset.project_name(&self.name);
-        let name = name.map_err(|error| refuse(ANSWERS, error.what().to_owned(), RENAME.into()));
+        let name = name.map_err(|error| refuse(ANSWERS, error.what, RENAME.into()));
         let mut resources = Vec::new();
         for (file, resource) in &self.parts {
             match preset.resource_name(resource) {
                 Ok(name) => resources.push(name),
-                Err(error) => refuse(file, error.what().to_owned(), RENAME.into()),
+                Err(error) => refuse(file, error.what, RENAME.into()),
             }
         }
         let mut choices = Combination::default();
@@ -284,7 +283,7 @@ impl Recalled {
                 deleted: self.deleted,
             }),
             Err(error) => Err(vec![
-                Finding::new(ANSWERS, format!("`{ANSWERS}`: {}", error.what())).help(BACK),
+                Problem::in_file(ANSWERS, format!("`{ANSWERS}`: {}", error.what)).help(BACK),
             ]),
         }
     }
@@ -294,9 +293,9 @@ const BACK: &str = "take it back out of version control";
 const RENAME: &str = "it can't be renamed there: take back what it was";
 
 /// What git or an editor made of a file that nobody else writes.
-fn broken(path: &str, text: &str) -> Option<Finding> {
+fn broken(path: &str, text: &str) -> Option<Problem> {
     let has = |mark: &str| text.lines().position(|line| line.starts_with(mark));
-    let at = |finding: Finding, index: usize| finding.at(text, index + 1, None);
+    let at = |finding: Problem, index: usize| finding.at(text, index + 1, None);
     if let (Some(line), Some(_)) = (has("<<<<<<< "), has(">>>>>>> ")) {
         // A rendering may show such lines itself.
         if path != PRISTINE || !has_its_digest(text) {
@@ -307,14 +306,14 @@ fn broken(path: &str, text: &str) -> Option<Finding> {
                 }
                 false => "choose between the two, and remove the marks",
             };
-            return Some(at(Finding::new(path, what).help(help), line));
+            return Some(at(Problem::in_file(path, what).help(help), line));
         }
     }
     let first = text.split_inclusive('\n').next().unwrap_or_default();
     if first.ends_with("\r\n") {
         let what = format!("`{path}` has the line ends of Windows");
         let help = "write it with those of Unix, as `.gitattributes` has it";
-        return Some(Finding::new(path, what).help(help));
+        return Some(Problem::in_file(path, what).help(help));
     }
     None
 }
@@ -325,8 +324,8 @@ fn has_its_digest(text: &str) -> bool {
     parts.is_some_and(|(its, rest)| its == digest(rest))
 }
 
-fn parse_pristine(text: &str, findings: &mut Vec<Finding>) -> Option<Tree> {
-    let finding = |what: String| Finding::new(PRISTINE, what).help(BACK);
+fn parse_pristine(text: &str, findings: &mut Vec<Problem>) -> Option<Tree> {
+    let finding = |what: String| Problem::in_file(PRISTINE, what).help(BACK);
     let Some((_, rest)) = text
         .strip_prefix(PRISTINE_HEADER)
         .and_then(|it| it.split_once('\n'))
@@ -348,13 +347,13 @@ fn parse_pristine(text: &str, findings: &mut Vec<Finding>) -> Option<Tree> {
 
 type Named = (String, Origin, Vec<(String, Raw)>);
 
-fn parse_answers(text: &str, findings: &mut Vec<Finding>) -> Option<Named> {
+fn parse_answers(text: &str, findings: &mut Vec<Problem>) -> Option<Named> {
     let table = table(ANSWERS, text, findings)?;
     let mut field = |name: &str| match table.get(name).map(|value| value.get_ref().as_str()) {
         Some(Some(text)) => Some(text.to_owned()),
         _ => {
             let what = format!("`{ANSWERS}` has no text `{name}`");
-            findings.push(Finding::new(ANSWERS, what).help(BACK));
+            findings.push(Problem::in_file(ANSWERS, what).help(BACK));
             None
         }
     };
@@ -364,7 +363,7 @@ fn parse_answers(text: &str, findings: &mut Vec<Finding>) -> Option<Named> {
         .and_then(|commit| commit.get_ref().as_str());
     let Some(DeValue::Table(choices)) = table.get("choices").map(toml::Spanned::get_ref) else {
         let what = format!("`{ANSWERS}` has no table `choices`");
-        findings.push(Finding::new(ANSWERS, what).help(BACK));
+        findings.push(Problem::in_file(ANSWERS, what).help(BACK));
         return None;
     };
     let choices = choices.iter();
@@ -377,7 +376,7 @@ fn parse_answers(text: &str, findings: &mut Vec<Finding>) -> Option<Named> {
 }
 
 /// The file and the name of a part.
-fn parse_part(path: &str, text: &str, findings: &mut Vec<Finding>) -> Option<(String, String)> {
+fn parse_part(path: &str, text: &str, findings: &mut Vec<Problem>) -> Option<(String, String)> {
     let table = table(path, text, findings)?;
     let field = |name: &str| Some(table.get(name)?.get_ref().as_str()?.to_owned());
     let (kind, name) = (field("kind"), field("name"));
@@ -392,16 +391,16 @@ fn parse_part(path: &str, text: &str, findings: &mut Vec<Finding>) -> Option<(St
         (Some(kind), _) if kind != RESOURCE => format!("`{path}` is of no known kind: `{kind}`"),
         _ => format!("`{path}` has no texts `kind` and `name`"),
     };
-    findings.push(Finding::new(path, what).help(BACK));
+    findings.push(Problem::in_file(path, what).help(BACK));
     None
 }
 
-fn table<'t>(path: &str, text: &'t str, findings: &mut Vec<Finding>) -> Option<DeTable<'t>> {
+fn table<'t>(path: &str, text: &'t str, findings: &mut Vec<Problem>) -> Option<DeTable<'t>> {
     match DeTable::parse(text) {
         Ok(table) => Some(table.into_inner()),
         Err(error) => {
             let what = format!("`{path}` is not valid TOML: {}", error.message());
-            let finding = Finding::new(path, what).help(BACK);
+            let finding = Problem::in_file(path, what).help(BACK);
             findings.push(match error.span() {
                 Some(span) => finding.at_bytes(text, span),
                 None => finding,

@@ -13,6 +13,7 @@ use anyhow::{Error, Result, bail, ensure};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::core::harmless::is_unseen;
+use crate::core::problem::Problem;
 use crate::core::reserved;
 
 /// What opens a file in a tree's printed form; the path follows.
@@ -51,12 +52,16 @@ impl Tree {
         let path = path.into();
         if let Some(reason) = unsafe_path(&path) {
             bail!(
-                "the path `{path}` {reason}\nhelp: it has to be a place inside of the project, on every system"
+                Problem::new(format!("the path `{path}` {reason}"))
+                    .help("it has to be a place inside of the project, on every system")
             );
         }
         if let Some(file) = self.file_in_the_way(&path) {
             bail!(
-                "`{file}` is a file and `{path}` needs a directory, or the other way round\nhelp: rename one of them"
+                Problem::new(format!(
+                    "`{file}` is a file and `{path}` needs a directory, or the other way round"
+                ))
+                .help("rename one of them")
             );
         }
         self.files.insert(path, text.into());
@@ -253,6 +258,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::core::problem::told;
 
     fn tree(files: &[(&str, &str)]) -> Result<Tree> {
         let mut tree = Tree::default();
@@ -285,7 +291,7 @@ mod tests {
     fn a_text_that_is_no_tree_is_refused() {
         insta::assert_snapshot!("hello\n".parse::<Tree>().unwrap_err(), @"a tree opens with `==> PATH`, not with `hello`");
         insta::assert_snapshot!("==> a\none\n==> a\n".parse::<Tree>().unwrap_err(), @"the file `a` stands twice in a tree");
-        insta::assert_snapshot!("==> /etc/passwd\nroot\n".parse::<Tree>().unwrap_err(), @"
+        insta::assert_snapshot!(told(&"==> /etc/passwd\nroot\n".parse::<Tree>().unwrap_err()), @"
         the path `/etc/passwd` is absolute
         help: it has to be a place inside of the project, on every system
         ");

@@ -12,7 +12,7 @@ use crate::core::preset::Preset;
 use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::choice::{Choice, ChoiceOption, Kind, NONE, YES};
 use crate::core::preset::prices::Prices;
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{Problem, list};
 use crate::edge::interrupt::{self, Interrupted};
 
 /// What to do about a choice that no flag answers.
@@ -87,7 +87,7 @@ fn asked<'p>(preset: &'p Preset, given: &Given) -> Result<Vec<&'p Choice>> {
     Ok(asked)
 }
 
-fn no_terminal(asked: &[&Choice]) -> Refusal {
+fn no_terminal(asked: &[&Choice]) -> Problem {
     let flags = asked.iter().map(|choice| {
         let options = choice.options.iter().map(|option| option.name.as_str());
         let answers: Vec<&str> = match &choice.kind {
@@ -98,7 +98,7 @@ fn no_terminal(asked: &[&Choice]) -> Refusal {
         format!("--{} {}", choice.name, answers.join("|"))
     });
     let names = asked.iter().map(|choice| &choice.name);
-    Refusal::new(format!(
+    Problem::refusal(format!(
         "there is no terminal to ask on, and no answer to {}",
         list(names)
     ))

@@ -13,6 +13,7 @@ use anyhow::{Context, Error, Result, bail};
 use tempfile::TempDir;
 use toml_edit::DocumentMut;
 
+use crate::core::problem::{OrProblem, Problem};
 use crate::edge::process::{Failure, Process};
 
 /// The parts of a manifest that name a project's own files, which a stub does not have.
@@ -321,7 +322,9 @@ pub fn find() -> Result<()> {
     let mut command = Command::new("cargo");
     command.arg("--version");
     let found = run(command).map(drop);
-    found.context("`cargo` can't be started\nhelp: it comes with Rust, from https://rustup.rs")
+    Ok(found.or_problem(|| {
+        Problem::new("`cargo` can't be started").help("it comes with Rust, from https://rustup.rs")
+    })?)
 }
 
 /// The seconds of a time as POSIX has shells print it: `1m2.34s`.

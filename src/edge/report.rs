@@ -13,6 +13,7 @@ use crate::core::names::ResourceName;
 use crate::core::plan::Plan;
 use crate::core::preset::Origin;
 use crate::core::preset::answer::Answer;
+use crate::core::problem::told;
 
 /// Who reads the answer.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -128,16 +129,7 @@ pub fn options_json(answers: &Answers) -> Map<String, Value> {
 
 /// An error with what caused it, and then the ways out.
 pub fn explain(error: &Error) -> String {
-    let (mut what, mut helps) = (Vec::new(), String::new());
-    for cause in error.chain().map(ToString::to_string) {
-        let (cause, help) = match cause.split_once("\nhelp: ") {
-            Some((cause, help)) => (cause.to_owned(), Some(help.to_owned())),
-            None => (cause, None),
-        };
-        what.push(cause);
-        helps.extend(help.map(|help| format!("help: {help}\n")));
-    }
-    format!("error: {}\n{helps}", what.join(": "))
+    format!("error: {}\n", told(error))
 }
 
 /// Prints a value for programs.

@@ -20,6 +20,7 @@ use crate::core::answers::Answers;
 use crate::core::names::SAMPLE;
 use crate::core::preset::answer::Combination;
 use crate::core::preset::{Preset, Server};
+use crate::core::problem::told;
 use crate::core::record;
 use crate::edge::cargo::{self, End, Project};
 use crate::edge::project::new;
@@ -237,7 +238,7 @@ struct Failed(String);
 
 impl Failed {
     fn new(error: anyhow::Error) -> Failed {
-        Failed(format!("{error:#}"))
+        Failed(told(&error))
     }
 }
 

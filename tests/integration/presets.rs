@@ -505,12 +505,10 @@ fn manifests_that_disagree_are_refused() {
     assert_seen!(manifests("[dependencies]\n", "[dependencies\n"), @"
     exit 1
     --- stderr
-    error: `database/files/_Cargo.toml` is not valid TOML: TOML parse error at line 1, column 14
+    error: `database/files/_Cargo.toml` is not valid TOML: unclosed table, expected `]`
       |
     1 | [dependencies
       |              ^
-    unclosed table, expected `]`
-
     help: it becomes a part of the project's `Cargo.toml`, in every combination
     ");
 }

@@ -111,7 +111,7 @@ fn told(path: &str, change: impl Fn(&str) -> String) -> String {
     let findings = recalled.expect_err("something is wrong");
     findings
         .iter()
-        .map(|finding| format!("{finding}\n"))
+        .map(|finding| format!("{}\n", finding.told()))
         .collect()
 }
 

@@ -30,7 +30,7 @@ pub fn run(preset: &str, format: Format) -> Result<()> {
         Format::Human => {
             let mut text = String::new();
             for finding in &findings {
-                text.push_str(&format!("{finding}\n\n"));
+                text.push_str(&format!("{}\n\n", finding.told()));
             }
             if findings.is_empty() {
                 let combinations = match combinations {

@@ -11,7 +11,7 @@ use similar::TextDiff;
 use crate::core::answers::Answers;
 use crate::core::preset::Preset;
 use crate::core::preset::choice::Choice;
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{Problem, is_refusal, list};
 use crate::core::tree::Tree;
 use crate::edge::ask::{self, Given, Open};
 use crate::edge::interrupt;
@@ -44,7 +44,7 @@ pub fn run(directory: &Path, out: &Path, with: &[String]) -> Result<()> {
     interrupt::leave("what was rendered stays");
     let shown = presets::named(directory);
     let directory = dunce::canonicalize(directory)
-        .map_err(|_| Refusal::new(format!("there is no directory `{shown}`")))?;
+        .map_err(|_| Problem::refusal(format!("there is no directory `{shown}`")))?;
     let mut demo = Demo::open(out)?;
     check_place(demo.root(), &directory)?;
 
@@ -55,7 +55,7 @@ pub fn run(directory: &Path, out: &Path, with: &[String]) -> Result<()> {
         match follow(&mut demo, &directory, with) {
             Ok((steps, files)) => say(&told(&steps, files, started, is_first)),
             // The command line won't change.
-            Err(error) if is_first && error.chain().any(|cause| cause.is::<Refusal>()) => {
+            Err(error) if is_first && is_refusal(&error) => {
                 return Err(error);
             }
             Err(error) => say(&report::explain(&error)),
@@ -119,7 +119,7 @@ fn check_place(out: &Path, directory: &Path) -> Result<()> {
         };
         ensure!(
             belongs_to_the_repository(&format!("{}/", inside.display())),
-            Refusal::new(format!("`{}` is inside of the preset", out.display()))
+            Problem::refusal(format!("`{}` is inside of the preset", out.display()))
                 .help("say `--out .dev`, or a directory somewhere else")
         );
     }
@@ -145,7 +145,7 @@ fn rendered(directory: &Path, with: &[String]) -> Result<Tree> {
 }
 
 /// What `--with` says, by the choice's name. A word without a choice is one more answer to the choice before it.
-fn given(preset: &Preset, with: &[String]) -> Result<Given, Refusal> {
+fn given(preset: &Preset, with: &[String]) -> Result<Given, Problem> {
     let mut given = Given::new();
     let mut last: Option<&Choice> = None;
     for word in with.iter().flat_map(|with| with.split(',')) {
@@ -158,7 +158,7 @@ fn given(preset: &Preset, with: &[String]) -> Result<Given, Refusal> {
                 let what = format!("`--with {word}` answers no choice of `{}`", preset.name);
                 let choices = list(preset.choices.iter().map(|choice| &choice.name));
                 let help = format!("say `--with CHOICE=OPTION`, the choices are {choices}");
-                return Err(Refusal::new(what).help(help));
+                return Err(Problem::refusal(what).help(help));
             }
         };
         let answers = given.entry(choice.name.clone()).or_default();

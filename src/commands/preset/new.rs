@@ -13,7 +13,7 @@ use crate::core::merge::{Ours, merge};
 use crate::core::preset::address::Address;
 use crate::core::preset::choice::check_word;
 use crate::core::preset::{Preset, SNAPSHOTS};
-use crate::core::refusal::Refusal;
+use crate::core::problem::Problem;
 use crate::core::render::quote;
 use crate::core::reserved;
 use crate::core::secrets::{holds_secrets, shown};
@@ -72,9 +72,9 @@ pub fn run(name: &str, extends: Option<&str>, into: Option<&Path>) -> Result<()>
 }
 
 /// A preset's name is also that of its directory.
-fn check_name(name: &str) -> Result<(), Refusal> {
+fn check_name(name: &str) -> Result<(), Problem> {
     let refuse = |reason: &str| {
-        Refusal::new(format!(
+        Problem::refusal(format!(
             "a preset can't be called `{}`: {reason}",
             shown(name)
         ))
@@ -152,7 +152,8 @@ fn open(name: &str, extends: Option<&str>, written: &Path) -> Result<Preset> {
         // The first one names the place, which is nowhere in the end.
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
         let what = format!("`{name}` can't extend `{extends}`: {}", causes.join(": "));
-        Refusal::new(what).into()
+        let help = Problem::of(&error, "").help;
+        Problem::refusal(what).maybe_help(help).into()
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::core::answers::Answers;
@@ -12,6 +12,7 @@ use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::choice::Choice;
 use crate::core::preset::prices::{PRICES, Price, Prices};
 use crate::core::preset::{LOCK_TABLE, Preset};
+use crate::core::problem::Problem;
 use crate::edge::cargo::{self, Stub};
 use crate::edge::report::{print, say};
 use crate::edge::{presets, project, watchdog};
@@ -95,8 +96,9 @@ fn manifest(preset: &Preset, options: &Combination) -> Result<String> {
 
 /// What the dependencies cost that these options bring.
 fn price_of(preset: &Preset, options: &Combination) -> Result<Price> {
-    let table = preset.lock_table()?.with_context(|| {
-        format!("the preset has no `{LOCK_TABLE}`\nhelp: `scaffold preset lock` makes it")
+    let table = preset.lock_table()?.ok_or_else(|| {
+        let what = format!("the preset has no `{LOCK_TABLE}`");
+        Problem::new(what).help("`scaffold preset lock` makes it")
     })?;
     let lock = table.lockfile(SAMPLE, &options.options().collect::<Vec<_>>());
     let stub = Stub::new(&manifest(preset, options)?)?;

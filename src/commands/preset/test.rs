@@ -17,7 +17,7 @@ use crate::core::author::snapshots;
 use crate::core::preset::answer::Combination;
 use crate::core::preset::choice::Choice;
 use crate::core::preset::{Preset, SNAPSHOTS};
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{Problem, list, told};
 use crate::core::tree::Tree;
 use crate::edge::interrupt;
 use crate::edge::presets;
@@ -41,7 +41,7 @@ pub fn run(args: &PresetTest) -> Result<()> {
     let shown = presets::named(directory);
     ensure!(
         directory.is_dir(),
-        Refusal::new(format!("there is no directory `{shown}`"))
+        Problem::refusal(format!("there is no directory `{shown}`"))
             .help("`scaffold preset test` takes the directory of a preset")
     );
     let mut preset = presets::load_directory(directory)?;
@@ -108,11 +108,11 @@ fn selected(preset: &Preset, only: &[String]) -> Result<(Vec<Combination>, &'sta
 }
 
 /// Whether the preset has this `CHOICE=OPTION`.
-fn check_option(preset: &Preset, option: &str) -> Result<(), Refusal> {
+fn check_option(preset: &Preset, option: &str) -> Result<(), Problem> {
     let known: Vec<String> = preset.choices.iter().flat_map(Choice::answers).collect();
     match known.iter().any(|known| known == option) {
         true => Ok(()),
-        false => Err(Refusal::new(format!(
+        false => Err(Problem::refusal(format!(
             "`--only` has no option `{option}`, it has {}",
             list(&known)
         ))),
@@ -157,7 +157,7 @@ impl Snapshots {
                 Ok(made) => all_made.push(made),
                 // Nothing is accepted, and what differs can't be known.
                 Err(error) => {
-                    let reason = format!("it can't be made: {error:#}");
+                    let reason = format!("it can't be made: {}", told(&error));
                     return Ok(Snapshots {
                         standings: vec![(project.name.clone(), Standing::Failed(reason))],
                         is_broken: true,
@@ -294,8 +294,11 @@ fn kept(directory: &Path) -> Result<BTreeMap<String, String>> {
             let bytes = entry.metadata()?.len();
             ensure!(
                 bytes <= MAX_SNAPSHOT,
-                "`{}` is larger than a snapshot may be, {MAX_SNAPSHOT} bytes\nhelp: remove it, and write it anew with `--accept`",
-                entry.path().display()
+                Problem::new(format!(
+                    "`{}` is larger than a snapshot may be, {MAX_SNAPSHOT} bytes",
+                    entry.path().display()
+                ))
+                .help("remove it, and write it anew with `--accept`")
             );
             let text = fs_err::read(entry.path())?;
             kept.insert(name, String::from_utf8_lossy(&text).into_owned());

@@ -12,7 +12,7 @@ use crate::core::cargo_lock::Table;
 use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::choice::{Choice, ChoiceOption, Kind, NONE};
 use crate::core::preset::{BASE, LOCK_TABLE, Layer, MANIFEST, Preset, sharers};
-use crate::core::problem::Finding;
+use crate::core::problem::Problem;
 use crate::core::render;
 use crate::core::render::overlay::{Overlay, Source};
 use crate::core::tree::Tree;
@@ -37,7 +37,7 @@ const TEXTS: &[&str] = &[
 #[derive(Debug)]
 pub struct Checked {
     /// All that is wrong, in the order of the files.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Problem>,
     /// How many combinations were rendered for themselves.
     pub combinations: usize,
 }
@@ -70,13 +70,17 @@ pub fn check(preset: &Preset) -> Checked {
         check.effects(choice, &rows);
     }
     let findings = check.findings.into_iter();
-    let mut findings: Vec<Finding> = findings
-        .map(|(finding, count)| Finding {
-            combination: finding.combination.filter(|_| count < rows.len()),
-            ..finding
+    let mut findings: Vec<Problem> = findings
+        .map(|(finding, count)| match count < rows.len() {
+            true => finding,
+            false => finding.with_place(|place| place.combination = None),
         })
         .collect();
-    findings.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    let place = |finding: &Problem| {
+        let place = finding.place.as_ref();
+        place.map(|place| (place.file.clone(), place.line))
+    };
+    findings.sort_by_key(place);
     Checked {
         findings,
         combinations: rows.len(),
@@ -89,7 +93,7 @@ struct Check<'p> {
     /// Of each combination that was rendered what tells its project from others.
     projects: HashMap<Combination, Project>,
     /// Each with the number of combinations that it was found in.
-    findings: Vec<(Finding, usize)>,
+    findings: Vec<(Problem, usize)>,
     /// Where a finding stands among them, by its file, its line and what it says.
     known: HashMap<(String, Option<usize>, String), usize>,
 }
@@ -106,25 +110,24 @@ struct Project {
 }
 
 impl Check<'_> {
-    fn add(&mut self, finding: Finding, combination: Option<&Combination>) {
-        let key = (finding.file.clone(), finding.line, finding.what.clone());
+    fn add(&mut self, finding: Problem, combination: Option<&Combination>) {
+        let place = finding.place.as_ref();
+        let (file, line) = place.map_or(("", None), |place| (&place.file, place.line));
+        let key = (file.to_owned(), line, finding.what.clone());
         match self.known.get(&key) {
             Some(&at) => self.findings[at].1 += 1,
             None => {
                 self.known.insert(key, self.findings.len());
                 let combination = combination.map(Combination::name);
-                let finding = Finding {
-                    combination,
-                    ..finding
-                };
+                let finding = finding.with_place(|place| place.combination = combination);
                 self.findings.push((finding, 1));
             }
         }
     }
 
     /// Renders a combination, and gives all that is wrong with it, each thing once.
-    fn combination(&mut self, options: &Combination) -> Vec<Finding> {
-        let mut once: Vec<Finding> = Vec::new();
+    fn combination(&mut self, options: &Combination) -> Vec<Problem> {
+        let mut once: Vec<Problem> = Vec::new();
         let mut project = Project {
             is_known: true,
             ..Project::default()
@@ -148,13 +151,13 @@ impl Check<'_> {
         answers: &Answers,
         project: &mut Project,
         hasher: &mut DefaultHasher,
-    ) -> Vec<Finding> {
+    ) -> Vec<Problem> {
         let (tree, mut findings) = match render::render_all_it_can(self.preset, answers) {
             Ok(rendered) => rendered,
-            Err(error) => (Tree::default(), vec![Finding::of(&error, MANIFEST)]),
+            Err(error) => (Tree::default(), vec![Problem::of(&error, MANIFEST)]),
         };
-        findings.retain(|finding| finding.file != LOCK_TABLE);
-        project.is_known &= findings.iter().all(|finding| finding.file != MANIFEST);
+        findings.retain(|finding| !finding.is_in(LOCK_TABLE));
+        project.is_known &= findings.iter().all(|finding| !finding.is_in(MANIFEST));
         for file in tree.iter() {
             file.hash(hasher);
         }
@@ -172,7 +175,7 @@ impl Check<'_> {
             let sources = sources.chain(overlay.fragments.values().flatten());
             let is_broken = |source: &&Source| {
                 let place = source.place();
-                findings.iter().any(|finding| finding.file == place)
+                findings.iter().any(|finding| finding.is_in(&place))
             };
             let broken = sources.filter(is_broken);
             project
@@ -314,7 +317,7 @@ fn answers(preset: &Preset, options: &Combination) -> Vec<Answers> {
 }
 
 /// Files that two options of one preset both have, of which a project gets the one that comes later.
-fn met_by_accident(overlay: &Overlay) -> Vec<Finding> {
+fn met_by_accident(overlay: &Overlay) -> Vec<Problem> {
     // What some of the options that share a layer have in its place is meant to be there.
     let is_narrower = |one: &str, other: &str| match (one.split_once('/'), other.split_once('/')) {
         (Some((choice, all)), Some((same, some))) => {
@@ -328,7 +331,7 @@ fn met_by_accident(overlay: &Overlay) -> Vec<Finding> {
     let finding = |[one, other]: &[Source; 2]| {
         let (one, other) = (one.place(), other.place());
         let what = format!("`{other}` replaces `{one}`, which another option brings");
-        Finding::new(other, what).help(
+        Problem::in_file(other, what).help(
             "give them names of their own, or let both be fragments that a file in `base/` gathers",
         )
     };
@@ -337,9 +340,9 @@ fn met_by_accident(overlay: &Overlay) -> Vec<Finding> {
 }
 
 /// What a lock table lacks of the dependencies in a manifest, or has too many.
-fn not_locked(table: &Table, chosen: &[(&str, &str)], cargo: &str) -> Vec<Finding> {
+fn not_locked(table: &Table, chosen: &[(&str, &str)], cargo: &str) -> Vec<Problem> {
     let finding = |what: String| {
-        Finding::new(LOCK_TABLE, what).help("`scaffold preset lock DIR` makes the table anew")
+        Problem::in_file(LOCK_TABLE, what).help("`scaffold preset lock DIR` makes the table anew")
     };
     let Ok(cargo) = cargo.parse::<toml::Table>() else {
         return Vec::new();
@@ -396,14 +399,14 @@ fn dependencies(cargo: &toml::Table) -> BTreeMap<String, Option<String>> {
 }
 
 /// Every line of the lock table that is none.
-fn lock_lines(preset: &Preset) -> Vec<Finding> {
+fn lock_lines(preset: &Preset) -> Vec<Problem> {
     let text = preset.lock_text().unwrap_or_default();
     let mut findings = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if let Err(error) = Table::parse(line) {
             let what = format!("`{LOCK_TABLE}` is not valid: {}", error.root_cause());
             findings.push(
-                Finding::new(LOCK_TABLE, what)
+                Problem::in_file(LOCK_TABLE, what)
                     .at(text, index + 1, None)
                     .help("`scaffold preset lock DIR` makes the table anew"),
             );
@@ -413,7 +416,7 @@ fn lock_lines(preset: &Preset) -> Vec<Finding> {
 }
 
 /// Where `base/` names an option, so that the option is more than its layer. What it extends isn't looked at.
-fn options_in_base(preset: &Preset) -> Vec<Finding> {
+fn options_in_base(preset: &Preset) -> Vec<Problem> {
     let Some(base) = preset.base_layers().pop() else {
         return Vec::new();
     };
@@ -439,7 +442,7 @@ fn options_in_base(preset: &Preset) -> Vec<Finding> {
             let help = "what only some options need stands in their layers; an option whose name has other uses says `common = true`";
             if find_word(path, word).is_some() {
                 let what = format!("the path `{file}` names the option `{word}` of `{of}`");
-                findings.push(Finding::new(file.clone(), what).help(help));
+                findings.push(Problem::in_file(file.clone(), what).help(help));
             }
             let mut start = 0;
             for (index, line) in text.split_inclusive('\n').enumerate() {
@@ -453,7 +456,7 @@ fn options_in_base(preset: &Preset) -> Vec<Finding> {
                 if let Some(at) = find_word(&asked, word) {
                     let what = format!("`{file}` names the option `{word}` of `{of}`");
                     let range = start + at..start + at + word.len();
-                    let finding = Finding::new(file.clone(), what);
+                    let finding = Problem::in_file(file.clone(), what);
                     findings.push(finding.at(text, index + 1, Some(range)).help(help));
                     break;
                 }
@@ -483,7 +486,7 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
 }
 
 /// Choices of a text that no template writes.
-fn unused_texts(preset: &Preset) -> Vec<Finding> {
+fn unused_texts(preset: &Preset) -> Vec<Problem> {
     let options = preset.choices.iter().flat_map(|choice| {
         let options = choice.options.iter();
         options.flat_map(|option| preset.option_layers(&choice.name, &option.name))
@@ -520,7 +523,7 @@ fn without_effect(
     choice: &Choice,
     option: &ChoiceOption,
     what: String,
-) -> Finding {
+) -> Problem {
     in_manifest(preset, &choice.name, Some(&option.name), what).help(format!(
         "what it adds stands in `{}/{}/`, or leave it out",
         choice.name, option.name
@@ -528,8 +531,8 @@ fn without_effect(
 }
 
 /// A finding about a choice or its option, where the manifest names it. One that is taken over has no line.
-fn in_manifest(preset: &Preset, choice: &str, option: Option<&str>, what: String) -> Finding {
-    let finding = Finding::new(MANIFEST, what);
+fn in_manifest(preset: &Preset, choice: &str, option: Option<&str>, what: String) -> Problem {
+    let finding = Problem::in_file(MANIFEST, what);
     let text = preset.file(MANIFEST).unwrap_or_default();
     let range = toml_edit::Document::parse(text).ok().and_then(|manifest| {
         let named = |tables: &toml_edit::ArrayOfTables, name: &str| {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::core::refusal::Refusal;
+use crate::core::problem::Problem;
 use crate::core::secrets::{is_a_name, shown};
 
 /// The ways to a repository. Anything else, above all a helper such as `ext::`, can be made to run commands.
@@ -21,7 +21,7 @@ pub struct Address {
 
 impl Address {
     /// Reads an address, if the text looks like one.
-    pub fn parse(text: &str) -> Option<Result<Address, Refusal>> {
+    pub fn parse(text: &str) -> Option<Result<Address, Problem>> {
         let (url, reference) = match text.split_once('#') {
             Some((url, reference)) => (url, Some(reference)),
             None => (text, None),
@@ -30,7 +30,7 @@ impl Address {
         looks_like_one.then(|| Address::checked(text, url, reference))
     }
 
-    fn checked(text: &str, url: &str, reference: Option<&str>) -> Result<Address, Refusal> {
+    fn checked(text: &str, url: &str, reference: Option<&str>) -> Result<Address, Problem> {
         let what = |reason| format!("the address `{}` can't be used: {reason}", shown(text));
         if let Some(reason) = refused_url(url) {
             let help = match reason {
@@ -41,12 +41,12 @@ impl Address {
                     "an address is `https://HOST/PATH`, `ssh://HOST/PATH`, `USER@HOST:PATH` or `file:///PATH`, and `#REF` if need be"
                 }
             };
-            return Err(Refusal::new(what(reason.to_owned())).help(help));
+            return Err(Problem::refusal(what(reason.to_owned())).help(help));
         }
         if let Some(reason) = reference.and_then(refused_reference) {
             let reason = format!("what follows `#` {reason}");
             return Err(
-                Refusal::new(what(reason)).help("a branch, a tag or a full commit follows it")
+                Problem::refusal(what(reason)).help("a branch, a tag or a full commit follows it")
             );
         }
         Ok(Address {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::core::preset::answer::{Answer, Combination};
 use crate::core::preset::spanned::{self, Faults, Value, place};
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{Problem, list};
 
 /// The option that stands for "without": templates see it as `none`, and it needs no directory. On the command line it
 /// also stands for no option of many.
@@ -162,10 +162,11 @@ impl Choice {
         let at = |field| place(written, &[field]);
         check_name(written, "a choice", faults);
         if let Some(name) = spanned::text(written, "name").filter(|name| TAKEN.contains(name)) {
-            let what = format!(
-                "a choice can't be called `{name}`: the word is taken\nhelp: templates, flags or directories use it already, so give it another name"
-            );
-            faults.add(at("name"), what);
+            let problem = Problem::new(format!(
+                "a choice can't be called `{name}`: the word is taken"
+            ))
+            .help("templates, flags or directories use it already, so give it another name");
+            faults.add(at("name"), problem);
         }
         let mut form = written.clone();
         let listed = spanned::take_list(&mut form, "option");
@@ -194,20 +195,24 @@ impl Choice {
             };
             faults.add(
                 at("pattern"),
-                format!("the choice `{name}` {what}\nhelp: {help}"),
+                Problem::new(format!("the choice `{name}` {what}")).help(help),
             );
         }
         if is_text && !options.is_empty() {
-            let what = "has options, and is a text\nhelp: leave out the one or the other";
-            faults.add(at("name"), format!("the choice `{name}` {what}"));
+            let what = format!("the choice `{name}` has options, and is a text");
+            faults.add(
+                at("name"),
+                Problem::new(what).help("leave out the one or the other"),
+            );
         } else if !is_text && options.is_empty() && form.kind != WrittenKind::Flag {
-            let what = "has no option\nhelp: each is a `[[choice.option]]` below it";
-            faults.add(at("name"), format!("the choice `{name}` {what}"));
+            let what = format!("the choice `{name}` has no option");
+            let help = "each is a `[[choice.option]]` below it";
+            faults.add(at("name"), Problem::new(what).help(help));
         }
-        let default = match default(form.default, form.kind) {
+        let default = match default(&name, form.default, form.kind) {
             Ok(default) => default,
-            Err(what) => {
-                faults.add(at("default"), what.replace("{name}", &name));
+            Err(problem) => {
+                faults.add(at("default"), problem);
                 Vec::new()
             }
         };
@@ -219,8 +224,10 @@ impl Choice {
             (WrittenKind::Text, Some(Ok(pattern))) => Kind::Text(pattern),
             (WrittenKind::Text, Some(Err(error))) => {
                 let help = "it is a regular expression as Rust's `regex` has them";
-                let what = format!("the pattern of `{name}` is not valid: {error}\nhelp: {help}");
-                faults.add(at("pattern"), what);
+                let problem =
+                    Problem::new(format!("the pattern of `{name}` is not valid: {error}"))
+                        .help(help);
+                faults.add(at("pattern"), problem);
                 return None;
             }
             (WrittenKind::Text, None) => return None,
@@ -256,20 +263,23 @@ impl Choice {
                 if let Err(reason) = self.check_text(default) {
                     let default = default.escape_debug();
                     let help = "it stands where nobody answers, so it has to be an answer";
-                    let what =
-                        format!("the default `{default}` of `{name}` {reason}\nhelp: {help}");
-                    faults.add(at.clone(), what);
+                    let problem =
+                        Problem::new(format!("the default `{default}` of `{name}` {reason}"))
+                            .help(help);
+                    faults.add(at.clone(), problem);
                 }
             } else if self.option(default).is_none() {
                 let options = list(self.options.iter().map(|option| &option.name));
-                let what = format!(
-                    "the default `{default}` of `{name}` is not one of its options\nhelp: they are {options}"
-                );
-                faults.add(at.clone(), what);
+                let problem = Problem::new(format!(
+                    "the default `{default}` of `{name}` is not one of its options"
+                ))
+                .help(format!("they are {options}"));
+                faults.add(at.clone(), problem);
             } else if written[..index].contains(default) {
-                let what =
-                    format!("the default of `{name}` has `{default}` twice\nhelp: once is enough");
-                faults.add(at.clone(), what);
+                let problem =
+                    Problem::new(format!("the default of `{name}` has `{default}` twice"))
+                        .help("once is enough");
+                faults.add(at.clone(), problem);
             }
         }
     }
@@ -289,7 +299,7 @@ impl Choice {
     }
 
     /// The answer that a command line gives with these words, if the choice can have it.
-    pub fn answer(&self, words: &[String]) -> Result<Answer, Refusal> {
+    pub fn answer(&self, words: &[String]) -> Result<Answer, Problem> {
         let name = &self.name;
         if self.is_text() {
             for text in words {
@@ -305,25 +315,25 @@ impl Choice {
         {
             let options = list(self.options.iter().map(|option| &option.name));
             let what = format!("`{name}` has no option `{stranger}`, it has {options}");
-            return Err(Refusal::new(what));
+            return Err(Problem::refusal(what));
         }
         let others: Vec<_> = words.iter().filter(|word| !is_none(word)).collect();
         if others.len() < words.len() && !others.is_empty() {
             let what = format!("`--{name} {NONE}` can't have {} as well", list(others));
-            return Err(Refusal::new(what).help(format!("leave `{NONE}` out, or the others")));
+            return Err(Problem::refusal(what).help(format!("leave `{NONE}` out, or the others")));
         }
         Ok(self.of_names(words))
     }
 
     /// Whether it can have this answer.
-    pub fn check(&self, answer: &Answer) -> Result<(), Refusal> {
+    pub fn check(&self, answer: &Answer) -> Result<(), Problem> {
         let name = &self.name;
         let fits = match (&self.kind, answer) {
             (Kind::Text(_), Answer::Text(text)) => {
                 return self.check_text(text).map_err(|reason| {
                     let text = text.escape_debug();
                     let what = format!("`--{name}` can't be `{text}`: it {reason}");
-                    Refusal::new(what).help(self.expected())
+                    Problem::refusal(what).help(self.expected())
                 });
             }
             (Kind::One, Answer::One(_)) | (Kind::Flag, Answer::Flag(_)) => true,
@@ -343,11 +353,11 @@ impl Choice {
             None if fits => Ok(()),
             Some(stranger) => {
                 let what = format!("`{name}` has no option `{stranger}`");
-                Err(Refusal::new(what).help(self.expected()))
+                Err(Problem::refusal(what).help(self.expected()))
             }
             None => {
                 let what = format!("`{answer}` is no answer to `{name}`");
-                Err(Refusal::new(what).help(self.expected()))
+                Err(Problem::refusal(what).help(self.expected()))
             }
         }
     }
@@ -365,7 +375,7 @@ impl Choice {
     }
 
     /// What an answer is told that the choice can't have, because it is no question.
-    pub fn does_not_apply(&self) -> Refusal {
+    pub fn does_not_apply(&self) -> Problem {
         let name = &self.name;
         let conditions = self.when.iter();
         let conditions: Vec<_> = conditions
@@ -375,7 +385,7 @@ impl Choice {
             "`--{name}` says something only with {}",
             conditions.join(" and ")
         );
-        Refusal::new(what).help(format!("leave `--{name}` out, or say that, too"))
+        Problem::refusal(what).help(format!("leave `--{name}` out, or say that, too"))
     }
 
     /// The option of this name.
@@ -481,19 +491,29 @@ fn check_options(
         let name = option.name.as_str();
         let is_twice = options[..index].iter().any(|other| other.name == name);
         let what = match (kind, name) {
-            _ if is_twice => Some(format!(
-                "the option `{name}` of `{choice}` stands twice\nhelp: give one of them another name"
-            )),
+            _ if is_twice => Some(
+                Problem::new(format!("the option `{name}` of `{choice}` stands twice"))
+                    .help("give one of them another name"),
+            ),
             (WrittenKind::Flag, YES | NO) => None,
-            (WrittenKind::Flag, _) => Some(format!(
-                "the flag `{choice}` has `{YES}` and `{NO}`, and no option `{name}`\nhelp: a choice with options of other names is no flag"
-            )),
-            (_, YES | NO) => Some(format!(
-                "the option `{name}` of `{choice}` is one of a flag\nhelp: such a choice has `kind = \"flag\"`"
-            )),
-            (WrittenKind::Many, NONE) => Some(format!(
-                "the option `{NONE}` of `{choice}` stands for no option where there may be many\nhelp: leave it out: it is there by itself"
-            )),
+            (WrittenKind::Flag, _) => Some(
+                Problem::new(format!(
+                    "the flag `{choice}` has `{YES}` and `{NO}`, and no option `{name}`"
+                ))
+                .help("a choice with options of other names is no flag"),
+            ),
+            (_, YES | NO) => Some(
+                Problem::new(format!(
+                    "the option `{name}` of `{choice}` is one of a flag"
+                ))
+                .help("such a choice has `kind = \"flag\"`"),
+            ),
+            (WrittenKind::Many, NONE) => Some(
+                Problem::new(format!(
+                    "the option `{NONE}` of `{choice}` stands for no option where there may be many"
+                ))
+                .help("leave it out: it is there by itself"),
+            ),
             _ => None,
         };
         if let Some(what) = what {
@@ -504,27 +524,37 @@ fn check_options(
         };
         if let Err(error) = server.address(&server.default) {
             let help = "it is a URL with a host and a port, such as `redis://127.0.0.1:6379`";
-            let what = format!("the default server of `{choice}={name}`: {error:#}\nhelp: {help}");
-            faults.add(place(written, &["server", "default"]), what);
+            let problem = Problem::new(format!(
+                "the default server of `{choice}={name}`: {error:#}"
+            ))
+            .help(help);
+            faults.add(place(written, &["server", "default"]), problem);
         }
     }
 }
 
-/// The default of a choice of this kind, or why there is none. `{name}` stands for the choice.
-fn default(written: Option<OneOrMore>, kind: WrittenKind) -> Result<Vec<String>, &'static str> {
+/// The default of a choice of this kind, or why there is none.
+fn default(
+    choice: &str,
+    written: Option<OneOrMore>,
+    kind: WrittenKind,
+) -> Result<Vec<String>, Problem> {
     match (written, kind) {
         (Some(OneOrMore::More(more)), WrittenKind::Many) => Ok(more),
         (None, WrittenKind::Many) => Ok(Vec::new()),
-        (Some(_), WrittenKind::Many) => Err(
-            "the default of `{name}` is no list\nhelp: there may be many: `default = [\"a\", \"b\"]`",
-        ),
+        (Some(_), WrittenKind::Many) => {
+            let what = format!("the default of `{choice}` is no list");
+            Err(Problem::new(what).help("there may be many: `default = [\"a\", \"b\"]`"))
+        }
         (Some(OneOrMore::One(one)), _) => Ok(vec![one]),
         (None, WrittenKind::Flag) => Ok(vec![NO.to_owned()]),
-        (None, _) => Err(
-            "the choice `{name}` has no default\nhelp: `default` says what stands where nobody answers",
-        ),
+        (None, _) => {
+            let what = format!("the choice `{choice}` has no default");
+            Err(Problem::new(what).help("`default` says what stands where nobody answers"))
+        }
         (Some(_), _) => {
-            Err("the default of `{name}` is a list\nhelp: there can be but one of them")
+            let what = format!("the default of `{choice}` is a list");
+            Err(Problem::new(what).help("there can be but one of them"))
         }
     }
 }
@@ -566,7 +596,10 @@ pub fn check_name(table: &Value, what: &str, faults: &mut Faults) {
     let name = spanned::text(table, "name").map(|name| check_word(what, name));
     if let Some(Err(error)) = name {
         let help = "it starts with a letter, and is a flag, a directory and a variable";
-        faults.add(place(table, &["name"]), format!("{error}\nhelp: {help}"));
+        faults.add(
+            place(table, &["name"]),
+            Problem::new(format!("{error}")).help(help),
+        );
     }
 }
 

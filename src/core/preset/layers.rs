@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::core::preset::Preset;
 use crate::core::preset::answer::Combination;
-use crate::core::refusal::list;
+use crate::core::problem::{Problem, list};
 use crate::core::tree;
 
 /// The directory of the layer that every project gets.
@@ -112,7 +112,8 @@ impl Preset {
     pub(super) fn check_file(&self, path: &str) -> Result<()> {
         if let Some(reason) = tree::unsafe_path(path) {
             bail!(
-                "the path `{path}` {reason}\nhelp: it has to be a place inside of the project, on every system"
+                Problem::new(format!("the path `{path}` {reason}"))
+                    .help("it has to be a place inside of the project, on every system")
             );
         }
         let mut parts = path.split('/');
@@ -128,9 +129,7 @@ impl Preset {
                 true => "there is no choice".to_owned(),
                 false => format!("the choices are {choices}"),
             };
-            bail!(
-                "`{path}` belongs to no layer: `{first}` is neither `{BASE}` nor a choice\nhelp: {choices}; what is no part of a project stands in the root, or in a hidden directory"
-            );
+            bail!(Problem::new(format!("`{path}` belongs to no layer: `{first}` is neither `{BASE}` nor a choice")).help(format!("{choices}; what is no part of a project stands in the root, or in a hidden directory")));
         };
         let is_option = |name: &str| choice.option(name).is_some();
         let stranger = sharers(second).find(|name| !is_option(name));
@@ -144,7 +143,10 @@ impl Preset {
                 }
             };
             bail!(
-                "`{path}` belongs to no layer: `{stranger}` is not an option of `{first}`\nhelp: {help}"
+                Problem::new(format!(
+                    "`{path}` belongs to no layer: `{stranger}` is not an option of `{first}`"
+                ))
+                .help(help)
             );
         }
         let options = choice.options.iter().map(|option| option.name.as_str());
@@ -153,10 +155,7 @@ impl Preset {
             .collect();
         let as_written = sharing.join("+");
         // One directory for each set of options, so that nobody has to look for another one.
-        ensure!(
-            as_written == second,
-            "`{path}` belongs to no layer\nhelp: the directory of what these options share is `{first}/{as_written}/`, each once and in the order of the manifest"
-        );
+        ensure!(as_written == second, Problem::new(format!("`{path}` belongs to no layer")).help(format!("the directory of what these options share is `{first}/{as_written}/`, each once and in the order of the manifest")));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::core::harmless::is_unseen;
 use crate::core::preset::choice::{Choice, Kind, check_name};
 use crate::core::preset::spanned::{self, Faults, Value, place};
 use crate::core::preset::{Files, MANIFEST};
-use crate::core::refusal::list;
+use crate::core::problem::{Problem, list};
 
 /// Bytes that a manifest may have, twenty times those of the built-in one: it is read before anybody watches the time.
 const MAX_MANIFEST: usize = 64 * 1024;
@@ -78,7 +78,10 @@ impl Manifest {
             .with_context(|| format!("there is no `{MANIFEST}`"))?;
         ensure!(
             text.len() <= MAX_MANIFEST,
-            "`{MANIFEST}` is larger than a manifest may be, {MAX_MANIFEST} bytes\nhelp: it says what is asked; what is made belongs into layers"
+            Problem::new(format!(
+                "`{MANIFEST}` is larger than a manifest may be, {MAX_MANIFEST} bytes"
+            ))
+            .help("it says what is asked; what is made belongs into layers")
         );
         let mut faults = Faults::new(MANIFEST, text);
         let Some(mut table) = faults.parse(text) else {
@@ -90,11 +93,12 @@ impl Manifest {
         let written: Option<Written> = faults.read(&table);
         if listed.len() > MAX_CHOICES {
             let help = "nobody answers so many questions, and their combinations can't be tried";
-            let what = format!(
-                "there are {} choices, and a preset has {MAX_CHOICES} at most\nhelp: {help}",
+            let problem = Problem::new(format!(
+                "there are {} choices, and a preset has {MAX_CHOICES} at most",
                 listed.len()
-            );
-            faults.add(listed[MAX_CHOICES].span(), what);
+            ))
+            .help(help);
+            faults.add(listed[MAX_CHOICES].span(), problem);
         }
         let mut choices: Vec<Own> = Vec::new();
         for item in listed.iter().take(MAX_CHOICES) {
@@ -107,8 +111,9 @@ impl Manifest {
             let name_at = place(item, &["name"]);
             if choices.iter().any(|own| own.choice.name == choice.name) {
                 let help = "give one of them another name, or make one choice of both";
-                let what = format!("the choice `{}` stands twice\nhelp: {help}", choice.name);
-                faults.add(name_at, what);
+                let problem =
+                    Problem::new(format!("the choice `{}` stands twice", choice.name)).help(help);
+                faults.add(name_at, problem);
                 continue;
             }
             choices.push(Own {
@@ -146,8 +151,8 @@ fn check_texts(value: &Value, faults: &mut Faults) {
                 let c = c.escape_unicode();
                 let help =
                     "a terminal would take it for a command, or nobody would see it: leave it out";
-                let what = format!("a text has the character `{c}`\nhelp: {help}");
-                faults.add(value.span(), what);
+                let problem = Problem::new(format!("a text has the character `{c}`")).help(help);
+                faults.add(value.span(), problem);
             }
         }
         DeValue::Array(list) => list.iter().for_each(|item| check_texts(item, faults)),
@@ -166,11 +171,11 @@ pub(super) fn check_choices(own: &[Own], all: &[Choice], faults: &mut Faults) {
         for ((earlier, options), at) in choice.when.iter().zip(places) {
             let before = all[..index].iter().find(|other| other.name == *earlier);
             let Some(before) = before.filter(|other| !other.is_text()) else {
-                let what = "which is no choice with options before it\nhelp: a choice can depend on those that are asked before it and have options";
-                faults.add(
-                    at.clone(),
-                    format!("`{name}` depends on `{earlier}`, {what}"),
+                let what = format!(
+                    "`{name}` depends on `{earlier}`, which is no choice with options before it"
                 );
+                let help = "a choice can depend on those that are asked before it and have options";
+                faults.add(at.clone(), Problem::new(what).help(help));
                 continue;
             };
             for option in options
@@ -179,9 +184,10 @@ pub(super) fn check_choices(own: &[Own], all: &[Choice], faults: &mut Faults) {
             {
                 let options = list(before.options.iter().map(|option| &option.name));
                 let what = format!(
-                    "the option `{option}` of `{earlier}`, which there is not\nhelp: its options are {options}"
+                    "`{name}` depends on the option `{option}` of `{earlier}`, which there is not"
                 );
-                faults.add(at.clone(), format!("`{name}` depends on {what}"));
+                let help = format!("its options are {options}");
+                faults.add(at.clone(), Problem::new(what).help(help));
             }
         }
         // A combination is called after its options, and some of them are not always there.
@@ -196,10 +202,7 @@ pub(super) fn check_choices(own: &[Own], all: &[Choice], faults: &mut Faults) {
             let theirs = own.iter().find(|own| own.choice.name == other.name);
             let says_it = words_of(other).contains(&word) && other.name < *name;
             if let (Some(own), false) = (mine.or(theirs), says_it) {
-                faults.add(own.name_at.clone(), format!(
-                    "`{word}` is a word of `{name}` and of `{}`\nhelp: what flags and the options of a `many` are called names combinations, so only one choice can have it",
-                    other.name
-                ));
+                faults.add(own.name_at.clone(), Problem::new(format!("`{word}` is a word of `{name}` and of `{}`", other.name)).help("what flags and the options of a `many` are called names combinations, so only one choice can have it"));
             }
         }
     }

@@ -20,8 +20,7 @@ use crate::core::names::{ProjectName, ResourceName, Taken};
 use crate::core::preset::answer::Combination;
 use crate::core::preset::manifest::{MAX_CHOICES, Manifest, Reserved, check_choices};
 use crate::core::preset::prices::{PRICES, Prices};
-use crate::core::problem::{Refuse, fail, or_refuse};
-use crate::core::refusal::Refusal;
+use crate::core::problem::{Problem, Refuse, fail, or_refuse};
 
 pub use crate::core::preset::choice::{Choice, ChoiceOption, Server};
 pub use crate::core::preset::layers::{BASE, Layer, sharers};
@@ -97,11 +96,7 @@ impl Preset {
                 None => preset.choices.push(choice),
             }
         }
-        ensure!(
-            preset.choices.len() <= MAX_CHOICES,
-            "with those of what it extends there are {} choices, and a preset has {MAX_CHOICES} at most\nhelp: nobody answers so many questions, and their combinations can't be tried",
-            preset.choices.len()
-        );
+        ensure!(preset.choices.len() <= MAX_CHOICES, Problem::new(format!("with those of what it extends there are {} choices, and a preset has {MAX_CHOICES} at most", preset.choices.len())).help("nobody answers so many questions, and their combinations can't be tried"));
         // What one that can't be read has to do with the others isn't known.
         if !manifest.lacks_a_choice {
             check_choices(&manifest.choices, &preset.choices, &mut manifest.faults);
@@ -186,7 +181,7 @@ impl Preset {
     }
 
     /// A name for a project of this preset.
-    pub fn project_name(&self, text: &str) -> Result<ProjectName, Refusal> {
+    pub fn project_name(&self, text: &str) -> Result<ProjectName, Problem> {
         // Cargo can't lock a project that has the name of one of its packages, however deep that stands.
         let packages = self.pinned_text().unwrap_or_default();
         let packages: Vec<_> = cargo_lock::package_names(packages).collect();
@@ -201,7 +196,7 @@ impl Preset {
     }
 
     /// A name for a resource of this preset.
-    pub fn resource_name(&self, text: &str) -> Result<ResourceName, Refusal> {
+    pub fn resource_name(&self, text: &str) -> Result<ResourceName, Problem> {
         let packages = self.pinned_text().unwrap_or_default();
         let packages: Vec<_> = cargo_lock::direct_dependencies(packages).collect();
         let words = &self.reserved.resources;

@@ -1,6 +1,5 @@
 //! Reads TOML so that all that is wrong with it is found at once, each thing with the place that is meant.
 
-use std::fmt::Display;
 use std::iter;
 use std::ops::Range;
 
@@ -10,7 +9,7 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::core::problem::{Finding, Findings};
+use crate::core::problem::{Problem, Problems};
 
 /// Faults that are told of one text. Nobody reads more, and each takes another look at all of it.
 const MAX_FAULTS: usize = 100;
@@ -23,7 +22,7 @@ pub type Value<'t> = Spanned<DeValue<'t>>;
 pub struct Faults {
     file: &'static str,
     text: String,
-    findings: Vec<Finding>,
+    findings: Vec<Problem>,
 }
 
 impl Faults {
@@ -36,18 +35,15 @@ impl Faults {
         }
     }
 
-    /// Notes what is wrong at these bytes. The way out may follow, in a line that starts with `help: `.
-    pub fn add(&mut self, at: Range<usize>, what: impl Display) {
+    /// Notes what is wrong at these bytes.
+    pub fn add(&mut self, at: Range<usize>, problem: impl Into<Problem>) {
         if self.are_enough() {
             return;
         }
+        let Problem { what, help, .. } = problem.into();
         let what = format!("`{}` is not valid: {what}", self.file);
-        let (what, help) = match what.split_once("\nhelp: ") {
-            Some((what, help)) => (what, Some(help.to_owned())),
-            None => (what.as_str(), None),
-        };
-        let finding = Finding::new(self.file, what).at_bytes(&self.text, at);
-        self.findings.push(Finding { help, ..finding });
+        let found = Problem::in_file(self.file, what).at_bytes(&self.text, at);
+        self.findings.push(found.maybe_help(help));
     }
 
     /// Whether there are so many that the rest is not looked for.
@@ -65,8 +61,8 @@ impl Faults {
             // What follows an error of syntax is seldom what its author sees there.
             Err(error) => {
                 let help = "a manifest is TOML, see <https://toml.io>";
-                let what = format!("{}\nhelp: {help}", error.message());
-                self.add(error.span().unwrap_or_default(), what);
+                let problem = Problem::new(error.message()).help(help);
+                self.add(error.span().unwrap_or_default(), problem);
                 None
             }
         }
@@ -96,8 +92,9 @@ impl Faults {
 
     /// All of them, as an error.
     pub fn into_error(mut self) -> Error {
-        self.findings.sort_by_key(|finding| finding.line);
-        Findings(self.findings).into()
+        let line = |finding: &Problem| finding.place.as_ref().and_then(|place| place.line);
+        self.findings.sort_by_key(line);
+        Problems(self.findings).into()
     }
 
     /// Fails if anything is wrong.
@@ -110,7 +107,7 @@ impl Faults {
 }
 
 /// A message of serde's with the way out.
-fn with_help(message: &str) -> String {
+fn with_help(message: &str) -> Problem {
     let field = message.split('`').nth(1).unwrap_or_default();
     let help = if message.starts_with("missing field") {
         format!("add `{field} = ...` there")
@@ -120,7 +117,7 @@ fn with_help(message: &str) -> String {
         "an editor that knows the JSON Schema of manifests completes what can stand there"
             .to_owned()
     };
-    format!("{message}\nhelp: {help}")
+    Problem::new(message).help(help)
 }
 
 /// Takes a list out of a table, and leaves an empty one there. What is no list stays.
@@ -151,7 +148,7 @@ pub fn text<'v>(value: &'v Value, field: &str) -> Option<&'v str> {
 }
 
 /// Adds to a finding where the text has a field.
-pub fn locate(finding: Finding, text: &str, field: &str) -> Finding {
+pub fn locate(finding: Problem, text: &str, field: &str) -> Problem {
     let table = DeTable::parse(text).ok();
     let place = table.and_then(|table| Some(table.get_ref().get(field)?.span()));
     match place {

@@ -15,7 +15,7 @@ use crate::core::names::ResourceName;
 use crate::core::preset::Preset;
 use crate::core::preset::answer::Answer;
 use crate::core::preset::choice::Kind;
-use crate::core::problem::{Finding, Refuse, or_refuse};
+use crate::core::problem::{Problem, Refuse, or_refuse};
 use crate::core::render::overlay::{Overlay, Source};
 use crate::core::render::quote;
 use crate::core::render::rustfmt::fit;
@@ -156,7 +156,9 @@ impl Engine {
             if let (false, Some(source)) = (is_read, sources.first()) {
                 let place = source.place();
                 let unread = anyhow!(
-                    "`{place}` is a fragment that no file gathers\nhelp: a shared file gathers it with `{{{{ fragments(\"{name}\") }}}}`"
+                    Problem::new(format!("`{place}` is a fragment that no file gathers")).help(
+                        format!("a shared file gathers it with `{{{{ fragments(\"{name}\") }}}}`")
+                    )
                 );
                 refuse(&place, unread)?;
             }
@@ -188,8 +190,11 @@ impl Engine {
         }
         ensure!(
             text.len() <= MAX_FILE_BYTES,
-            "`{}` becomes larger than {MAX_FILE_BYTES} bytes\nhelp: look for a loop that writes too much",
-            source.place()
+            Problem::new(format!(
+                "`{}` becomes larger than {MAX_FILE_BYTES} bytes",
+                source.place()
+            ))
+            .help("look for a loop that writes too much")
         );
         Ok(text)
     }
@@ -205,8 +210,11 @@ impl Engine {
         }
         ensure!(
             source.text.len() <= MAX_TEMPLATE,
-            "`{}` is larger than a template may be, {MAX_TEMPLATE} bytes\nhelp: what does not vary can be a file of its own, without `.jinja`",
-            source.place()
+            Problem::new(format!(
+                "`{}` is larger than a template may be, {MAX_TEMPLATE} bytes",
+                source.place()
+            ))
+            .help("what does not vary can be a file of its own, without `.jinja`")
         );
         self.environment.set_syntax(syntax(source.target())?);
         let context = match resource {
@@ -328,7 +336,7 @@ fn syntax(path: &str) -> Result<SyntaxConfig> {
 }
 
 /// A template's error as its author needs it: the layer, the path, the line and the excerpt.
-fn describe(error: &minijinja::Error, source: &Source) -> Finding {
+fn describe(error: &minijinja::Error, source: &Source) -> Problem {
     let what = match error.detail() {
         Some(detail) if error.kind() == ErrorKind::BadEscape => detail.to_owned(),
         Some(detail) => format!("{}: {detail}", error.kind()),
@@ -336,7 +344,7 @@ fn describe(error: &minijinja::Error, source: &Source) -> Finding {
     };
     let place = source.place();
     let what = format!("`{place}` is a broken template: {what}");
-    let finding = Finding::new(place, what);
+    let finding = Problem::in_file(place, what);
     let Some(line) = error.line() else {
         return finding;
     };

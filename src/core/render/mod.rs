@@ -15,7 +15,7 @@ use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use crate::core::answers::Answers;
 use crate::core::names::ResourceName;
 use crate::core::preset::{self, LOCK_TABLE, Preset};
-use crate::core::problem::{Finding, Refuse, fail, or_refuse};
+use crate::core::problem::{Problem, Refuse, fail, or_refuse};
 use crate::core::render::engine::{Engine, MANIFEST};
 use crate::core::render::overlay::{Overlay, Source};
 use crate::core::tree::Tree;
@@ -41,15 +41,15 @@ pub fn render(preset: &Preset, answers: &Answers) -> Result<Tree> {
 }
 
 /// Renders what can be rendered, and tells of all that can't.
-pub fn render_all_it_can(preset: &Preset, answers: &Answers) -> Result<(Tree, Vec<Finding>)> {
+pub fn render_all_it_can(preset: &Preset, answers: &Answers) -> Result<(Tree, Vec<Problem>)> {
     contain(|| {
         let mut findings = Vec::new();
         let tree = render_here(preset, answers, &mut |place, error| {
-            findings.push(Finding::of(&error, place));
+            findings.push(Problem::of(&error, place));
             Ok(())
         });
         let tree = tree.unwrap_or_else(|error| {
-            findings.push(Finding::of(&error, preset::MANIFEST));
+            findings.push(Problem::of(&error, preset::MANIFEST));
             Tree::default()
         });
         Ok((tree, findings))
@@ -73,7 +73,10 @@ fn contain<T: Send, F: FnOnce() -> Result<T> + Send>(work: F) -> Result<T> {
                     return match worker.join() {
                         Ok(Ok(result)) => result,
                         _ => bail!(
-                            "a template of the preset makes the template engine panic\nhelp: take out what was changed last, and tell minijinja's authors"
+                            Problem::new(
+                                "a template of the preset makes the template engine panic"
+                            )
+                            .help("take out what was changed last, and tell minijinja's authors")
                         ),
                     };
                 }
@@ -104,21 +107,21 @@ fn render_here(preset: &Preset, answers: &Answers, refuse: &mut Refuse) -> Resul
             bytes += text.len();
             ensure!(
                 bytes <= MAX_BYTES,
-                "the project is larger than {MAX_BYTES} bytes\nhelp: a project starts small: let its files be made less"
+                Problem::new(format!("the project is larger than {MAX_BYTES} bytes"))
+                    .help("a project starts small: let its files be made less")
             );
             let inserted = tree.insert(path, text).with_context(|| place.clone());
             or_refuse(&place, inserted, refuse)?;
             ensure!(
                 tree.len() <= MAX_FILES,
-                "the project has more than {MAX_FILES} files\nhelp: a project starts small: bring fewer"
+                Problem::new(format!("the project has more than {MAX_FILES} files"))
+                    .help("a project starts small: bring fewer")
             );
         }
     }
     engine.check_fragments(&overlay, refuse)?;
     if let Some((one, other)) = tree.collision() {
-        let same = anyhow!(
-            "`{one}` and `{other}` are the same to systems that do not tell upper case from lower case\nhelp: rename one of them"
-        );
+        let same = anyhow!(Problem::new(format!("`{one}` and `{other}` are the same to systems that do not tell upper case from lower case")).help("rename one of them"));
         let place = overlay.files.get(other).map(Source::place);
         refuse(place.as_deref().unwrap_or(other), same)?;
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use crate::core::preset::Layer;
-use crate::core::problem::{Refuse, fail};
+use crate::core::problem::{Problem, Refuse, fail};
 use crate::core::tree::{MEMORY, is_memory};
 
 /// The suffix of a file that is rendered.
@@ -92,16 +92,19 @@ impl<'p> Overlay<'p> {
     fn add(&mut self, source: Source<'p>) -> Result<()> {
         let (target, place) = (source.target(), source.place());
         if is_memory(target) {
-            bail!(
-                "`{place}`: `{MEMORY}` holds the project's memory and is not a preset's to write\nhelp: put the file somewhere else"
-            );
+            bail!(Problem::new(format!("`{place}`: `{MEMORY}` holds the project's memory and is not a preset's to write")).help("put the file somewhere else"));
         }
         let file_name = target.rsplit('/').next().unwrap_or(target);
         let fragment = file_name.strip_prefix(FRAGMENT);
         if fragment.is_some() && file_name != target {
             bail!(
-                "`{place}`: a fragment stands in the root of its layer, which is `{}`\nhelp: move it there; a file whose own name starts with `{FRAGMENT}` can't be made",
-                source.layer
+                Problem::new(format!(
+                    "`{place}`: a fragment stands in the root of its layer, which is `{}`",
+                    source.layer
+                ))
+                .help(format!(
+                    "move it there; a file whose own name starts with `{FRAGMENT}` can't be made"
+                ))
             );
         }
         let dropped = target.strip_suffix(DROP);
@@ -125,7 +128,7 @@ impl<'p> Overlay<'p> {
                     None => self.files.remove(dropped).is_some(),
                 };
                 if !was_there {
-                    bail!("{}", nothing_to_drop(&place, dropped));
+                    bail!(nothing_to_drop(&place, dropped));
                 }
             }
         }
@@ -137,12 +140,15 @@ impl<'p> Overlay<'p> {
 fn check_once(before: Source, source: Source) -> Result<()> {
     if (before.preset, before.layer) == (source.preset, source.layer) {
         let (before, place) = (before.place(), source.place());
-        bail!("`{before}` and `{place}` become the same file\nhelp: keep one of them");
+        bail!(
+            Problem::new(format!("`{before}` and `{place}` become the same file"))
+                .help("keep one of them")
+        );
     }
     Ok(())
 }
 
-fn nothing_to_drop(place: &str, dropped: &str) -> String {
+fn nothing_to_drop(place: &str, dropped: &str) -> Problem {
     let help = match dropped.strip_suffix(TEMPLATE) {
         Some(path) => {
             format!("it is called as in the project, without `{TEMPLATE}`: `{path}{DROP}`")
@@ -150,7 +156,8 @@ fn nothing_to_drop(place: &str, dropped: &str) -> String {
         None => "a file that only some options bring is dropped in the layers of those options"
             .to_owned(),
     };
-    format!("`{place}` drops `{dropped}`, which no earlier layer has\nhelp: {help}")
+    let what = format!("`{place}` drops `{dropped}`, which no earlier layer has");
+    Problem::new(what).help(help)
 }
 
 #[cfg(test)]

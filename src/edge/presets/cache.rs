@@ -10,13 +10,13 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use etcetera::BaseStrategy;
 use fs_err as fse;
 
 use crate::core::preset::address::{Address, escape};
 use crate::core::preset::{Files, MANIFEST};
-use crate::core::refusal::Refusal;
+use crate::core::problem::{OrProblem, Problem};
 use crate::core::secrets::masked;
 use crate::edge::interrupt;
 use crate::edge::presets::git::{Bounds, git, git_in, run};
@@ -63,9 +63,10 @@ struct Cache<'a> {
 
 impl<'a> Cache<'a> {
     fn of(address: &'a Address) -> Result<Cache<'a>> {
-        let base = etcetera::choose_base_strategy().ok().context(
-            "there is no home directory to keep a preset in\nhelp: set `XDG_CACHE_HOME`",
-        )?;
+        let base = etcetera::choose_base_strategy().or_problem(|| {
+            Problem::new("there is no home directory to keep a preset in")
+                .help("set `XDG_CACHE_HOME`")
+        })?;
         let directory = base.cache_dir().join("scaffold").join("presets");
         let directory = directory.join(escape(&address.url));
         Ok(Cache { address, directory })
@@ -85,7 +86,7 @@ impl<'a> Cache<'a> {
                 let there = self.download(commit, commit)?;
                 ensure!(
                     there == commit,
-                    Refusal::new(format!(
+                    Problem::refusal(format!(
                         "`{commit}` of `{}` is not a commit",
                         self.address.url
                     ))
@@ -136,14 +137,14 @@ impl<'a> Cache<'a> {
         });
         match (found, reference) {
             (Some(found), _) => Ok(Ok(found)),
-            (None, Some(reference)) => Err(Refusal::new(format!(
+            (None, Some(reference)) => Err(Problem::refusal(format!(
                 "`{url}` has neither a branch nor a tag `{reference}`"
             ))
             .help(format!(
                 "`git ls-remote {url}` lists what it has; a commit is given by all of its digits"
             ))
             .into()),
-            (None, None) => Err(Refusal::new(format!("`{url}` has no commit yet")).into()),
+            (None, None) => Err(Problem::refusal(format!("`{url}` has no commit yet")).into()),
         }
     }
 
@@ -202,7 +203,7 @@ impl<'a> Cache<'a> {
         resolve.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]);
         resolve.arg(format!("{FETCHED}^{{commit}}"));
         let commit = run(resolve, Vec::new(), &Bounds::default())?
-            .map_err(|_| Refusal::new(format!("`{reference}` of `{url}` is not a commit")))?;
+            .map_err(|_| Problem::refusal(format!("`{reference}` of `{url}` is not a commit")))?;
         let commit = String::from_utf8_lossy(&commit).trim().to_owned();
         ensure!(
             is_object_name(&commit),
@@ -248,8 +249,11 @@ fn read(repository: &Path, commit: &str, address: &Address) -> Result<Files> {
     let shown = address.to_string();
     let failed = |reason| {
         anyhow!(
-            "`{}` can't be read: {reason}\nhelp: remove it, and it is fetched again",
-            repository.display()
+            Problem::new(format!(
+                "`{}` can't be read: {reason}",
+                repository.display()
+            ))
+            .help("remove it, and it is fetched again")
         )
     };
     let mut list = git_in(repository);
@@ -282,7 +286,10 @@ fn read(repository: &Path, commit: &str, address: &Address) -> Result<Files> {
         };
         match mode {
             "120000" => return Err(limits::refuse_link(path)),
-            "160000" => bail!("the preset has a submodule: `{path}`\nhelp: put its files there"),
+            "160000" => bail!(
+                Problem::new(format!("the preset has a submodule: `{path}`"))
+                    .help("put its files there")
+            ),
             _ => {}
         }
         let size: u64 = size.parse().context("`git` lists no size")?;
@@ -295,7 +302,7 @@ fn read(repository: &Path, commit: &str, address: &Address) -> Result<Files> {
     if !blobs.iter().any(|(path, _)| *path == MANIFEST) {
         let what = format!("the root of `{shown}` has no `{MANIFEST}`, in commit `{commit}`");
         let help = "a preset is a whole repository; one that is a directory of it can be used from a clone, with `--preset DIR`";
-        return Err(Refusal::new(what).help(help).into());
+        return Err(Problem::refusal(what).help(help).into());
     }
 
     let mut cat = git_in(repository);
@@ -320,17 +327,22 @@ fn read(repository: &Path, commit: &str, address: &Address) -> Result<Files> {
 }
 
 /// A preset that can't be fetched, and the way out where there is one.
-fn cannot_fetch(url: &str, reason: &str) -> anyhow::Error {
+fn cannot_fetch(url: &str, reason: &str) -> Error {
     let help = if reason.contains("does not allow request for unadvertised object") {
-        "\nhelp: this server gives only what a branch or a tag points at: make a tag there, or set `uploadpack.allowReachableSHA1InWant` in the repository".to_owned()
+        Some("this server gives only what a branch or a tag points at: make a tag there, or set `uploadpack.allowReachableSHA1InWant` in the repository".to_owned())
     } else if reason.starts_with("remote error: ") || reason.starts_with("transport ") {
-        String::new()
+        None
     } else {
-        format!("\nhelp: once `git ls-remote {url}` works and asks for nothing, this works, too")
+        Some(format!(
+            "once `git ls-remote {url}` works and asks for nothing, this works, too"
+        ))
     };
     // The user's configuration may have git put a token into the address.
-    let reason = masked(reason);
-    anyhow!("the preset can't be fetched from `{url}`: {reason}{help}")
+    let what = format!(
+        "the preset can't be fetched from `{url}`: {}",
+        masked(reason)
+    );
+    Problem::new(what).maybe_help(help).into()
 }
 
 /// All digits of the name of a commit.

@@ -7,8 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::core::preset::{Files, MANIFEST};
-use crate::core::problem::{Refuse, or_refuse};
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{Problem, Refuse, list, or_refuse};
 use crate::edge::presets::embedded::built_in;
 use crate::edge::presets::limits::{Incoming, belongs_to_the_repository, refuse_link};
 use crate::edge::presets::named;
@@ -32,7 +31,7 @@ pub fn read(preset: &str, refuse: &mut Refuse) -> Result<Files> {
             named(root)
         );
         let help = format!("built in is {}", list(built_in()));
-        return Err(Refusal::new(what).help(help).into());
+        return Err(Problem::refusal(what).help(help).into());
     }
     let mut incoming = Incoming::new(preset);
     let mut paths = Vec::new();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::core::problem::Problem;
 use crate::edge::process::{Failure, Process};
 
 /// How long what git writes is left alone before it is measured again.
@@ -120,7 +121,10 @@ impl Bounds<'_> {
         let sizes = files.filter_map(|entry| Some(entry.metadata().ok()?.len()));
         ensure!(
             sizes.sum::<u64>() <= limit,
-            "it is larger than {limit} bytes, without its history\nhelp: a preset is text; keep what is large in another repository"
+            Problem::new(format!(
+                "it is larger than {limit} bytes, without its history"
+            ))
+            .help("a preset is text; keep what is large in another repository")
         );
         Ok(())
     }
@@ -153,7 +157,8 @@ pub fn run(
             })
         }
         Err(Failure::NotFound) => bail!(
-            "there is no `git` on the `PATH` to get the preset with\nhelp: install git, or take a preset that is a directory"
+            Problem::new("there is no `git` on the `PATH` to get the preset with")
+                .help("install git, or take a preset that is a directory")
         ),
         Err(Failure::NotStarted(error)) => Err(error).context("`git` can't be started"),
         Err(Failure::TooLong(time)) => {

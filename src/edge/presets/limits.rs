@@ -2,11 +2,11 @@
 //! before it is read.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use crate::core::preset::{Files, SNAPSHOTS};
+use crate::core::problem::{OrProblem, Problem};
 use crate::core::tree::MAX_PATH;
 
 /// Files that a preset may have.
@@ -16,17 +16,8 @@ const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that all of them may have; a wrong directory is found out before it is read.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
-/// There is no end of a preset that anybody could wait for.
-#[derive(Debug)]
-pub struct TooMuch(String);
-
-impl fmt::Display for TooMuch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for TooMuch {}
+/// The place of what is wrong with a preset as a whole: there is no end of it that anybody could wait for.
+pub const WHOLE: &str = ".";
 
 /// The files that have come so far.
 #[derive(Debug)]
@@ -62,7 +53,8 @@ impl<'a> Incoming<'a> {
             return Ok(());
         };
         let help = "is it the right directory?";
-        Err(TooMuch(format!("the preset `{preset}` {too_much}\nhelp: {help}")).into())
+        let what = format!("the preset `{preset}` {too_much}");
+        Err(Problem::in_file(WHOLE, what).help(help).into())
     }
 
     /// Asks whether a file could be one of a preset at all, however many there are.
@@ -70,25 +62,29 @@ impl<'a> Incoming<'a> {
         let preset = self.preset;
         ensure!(
             path.chars().count() <= MAX_PATH,
-            "the preset `{preset}` has a path of more than {MAX_PATH} characters: `{}...`\nhelp: some systems can't have it: shorten it",
-            path.chars().take(60).collect::<String>()
+            Problem::new(format!(
+                "the preset `{preset}` has a path of more than {MAX_PATH} characters: `{}...`",
+                path.chars().take(60).collect::<String>()
+            ))
+            .help("some systems can't have it: shorten it")
         );
         ensure!(
             bytes <= MAX_FILE_BYTES,
-            "`{path}` of the preset `{preset}` is larger than {MAX_FILE_BYTES} bytes\nhelp: a preset is text: keep what is large somewhere else"
+            Problem::new(format!(
+                "`{path}` of the preset `{preset}` is larger than {MAX_FILE_BYTES} bytes"
+            ))
+            .help("a preset is text: keep what is large somewhere else")
         );
         Ok(())
     }
 
     /// Takes a file that was announced.
     pub fn take(&mut self, path: String, bytes: Vec<u8>) -> Result<()> {
-        match String::from_utf8(bytes) {
-            Ok(text) => self.files.insert(Cow::Owned(path), Cow::Owned(text)),
-            Err(error) => bail!(anyhow!(error.utf8_error()).context(format!(
-                "`{path}` of the preset `{}` is not text\nhelp: a preset holds nothing but text in UTF-8",
-                self.preset
-            ))),
-        };
+        let text = String::from_utf8(bytes).or_problem(|| {
+            let what = format!("`{path}` of the preset `{}` is not text", self.preset);
+            Problem::new(what).help("a preset holds nothing but text in UTF-8")
+        })?;
+        self.files.insert(Cow::Owned(path), Cow::Owned(text));
         Ok(())
     }
 
@@ -107,5 +103,7 @@ pub fn belongs_to_the_repository(path: &str) -> bool {
 
 /// What a link in a preset is told.
 pub fn refuse_link(path: &str) -> anyhow::Error {
-    anyhow!("the preset has a link: `{path}`\nhelp: put the file itself there")
+    anyhow!(
+        Problem::new(format!("the preset has a link: `{path}`")).help("put the file itself there")
+    )
 }

@@ -16,11 +16,10 @@ use include_dir::Dir;
 use crate::core::preset::address::Address;
 use crate::core::preset::manifest::Manifest;
 use crate::core::preset::{Files, MANIFEST, Origin, Preset, spanned};
-use crate::core::problem::{Finding, Findings, Refuse, fail};
-use crate::core::refusal::{Refusal, list};
+use crate::core::problem::{Problem, Problems, Refuse, fail, list};
 use crate::core::secrets::shown;
 use crate::edge::presets::cache::Fetched;
-use crate::edge::presets::limits::TooMuch;
+use crate::edge::presets::limits::WHOLE;
 
 pub use crate::edge::presets::directory::walk;
 pub use crate::edge::presets::embedded::{DEFAULT, built_in};
@@ -52,7 +51,7 @@ pub fn load_directory(directory: &Path) -> Result<Preset> {
             "`{}` is a repository, and this works on a directory",
             shown(&text)
         );
-        return Err(Refusal::new(what)
+        return Err(Problem::refusal(what)
             .help("clone it, and name the clone")
             .into());
     }
@@ -78,18 +77,18 @@ fn load_from(place: &Place, preset: &str, get: Get) -> Result<Preset> {
 
 /// The preset that users name without what can't be used of it, and all that can't be. There is no preset if that is its
 /// manifest.
-pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Finding>)> {
+pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Problem>)> {
     let place = place(preset)?;
     let mut findings = Vec::new();
     let mut refuse = |path: &str, error| {
-        findings.push(Finding::of(&error, path));
+        findings.push(Problem::of(&error, path));
         Ok(())
     };
     let files = match read(&place, cache::fetch, &mut refuse) {
         Ok((files, _)) => files,
         // The rest of it isn't looked at.
-        Err(error) if error.is::<TooMuch>() => {
-            findings.push(Finding::of(&error, "."));
+        Err(error) if Problem::of(&error, "").is_in(WHOLE) => {
+            findings.push(Problem::of(&error, "."));
             return Ok((None, findings));
         }
         Err(error) => return Err(error),
@@ -106,13 +105,13 @@ pub fn survey(preset: &str) -> Result<(Option<Preset>, Vec<Finding>)> {
 }
 
 /// Why a preset can't be used, with the place in its manifest.
-fn of_manifest(error: Error, preset: &str, manifest: &str) -> Vec<Finding> {
-    if let Some(Findings(findings)) = error.downcast_ref() {
+fn of_manifest(error: Error, preset: &str, manifest: &str) -> Vec<Problem> {
+    if let Some(Problems(findings)) = error.downcast_ref() {
         return findings.clone();
     }
     let extends = error.is::<ItExtends>();
     let error = error.context(cannot_be_used(preset));
-    let finding = Finding::of(&error, MANIFEST);
+    let finding = Problem::of(&error, MANIFEST);
     vec![match extends {
         true => spanned::locate(finding, manifest, "extends"),
         false => finding,
@@ -200,14 +199,14 @@ fn parent(child: &Place, extends: &str) -> Result<Place> {
                 shown(extends)
             );
             let help = "it can extend a built-in preset, or a commit of a repository";
-            Err(Refusal::new(what).help(help).into())
+            Err(Problem::refusal(what).help(help).into())
         }
         (_, Some(address)) => {
             let address = address?;
             // A project is pinned to one commit, that of the preset it was made from.
             ensure!(
                 address.commit().is_some(),
-                Refusal::new(format!("`{}` is not pinned to a commit", shown(extends)))
+                Problem::refusal(format!("`{}` is not pinned to a commit", shown(extends)))
                     .help("a preset extends `ADDRESS#COMMIT`, with all digits of the commit")
             );
             Ok(Place::Repository(address))
@@ -218,7 +217,7 @@ fn parent(child: &Place, extends: &str) -> Result<Place> {
                 "built in is {}, a directory starts with `./` or `../`, and a repository is `ADDRESS#COMMIT`",
                 list(built_in())
             );
-            Err(Refusal::new(what).help(help).into())
+            Err(Problem::refusal(what).help(help).into())
         }
     }
 }
@@ -253,7 +252,7 @@ fn open(
     let chain = [children, slice::from_ref(&manifest.name)].concat();
     if children.contains(&manifest.name) {
         let help = "presets of one chain have a name of their own each";
-        bail!("{} is a cycle\nhelp: {help}", as_chain(&chain));
+        bail!(Problem::new(format!("{} is a cycle", as_chain(&chain))).help(help));
     }
     if chain.len() > MAX_CHAIN {
         bail!("{} are more than {MAX_CHAIN} presets", as_chain(&chain));
@@ -272,7 +271,7 @@ fn open(
                 open(&place, files, &chain, get, &mut fail)
             });
             // Its findings are none of the preset's own.
-            let extended = extended.map_err(|error| match error.downcast::<Findings>() {
+            let extended = extended.map_err(|error| match error.downcast::<Problems>() {
                 Ok(findings) => anyhow!(findings.first()),
                 Err(error) => error,
             });

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::core::merge::merge;
 use crate::core::plan::Change;
-use crate::core::refusal::Refusal;
+use crate::core::problem::Problem;
 use crate::core::tree::{MEMORY, Tree};
 use crate::edge::presets::named;
 use crate::edge::project::read::read;
@@ -56,7 +56,7 @@ impl Demo {
         let unreadable = || format!("`{shown}` can't be read");
         let refuse = |what: String| {
             let help = "say `--out DIR` with a directory that is empty, not there yet, or was made by `preset dev`";
-            Err(Refusal::new(what).help(help).into())
+            Err(Problem::refusal(what).help(help).into())
         };
         let mut written = Tree::default();
         let root = match fs::read_dir(root) {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::core::plan::Plan;
-use crate::core::refusal::Refusal;
+use crate::core::problem::Problem;
 use crate::core::secrets::holds_secrets;
 use crate::core::tree::{self, Tree};
 use crate::edge::interrupt;
@@ -54,7 +54,7 @@ impl Destination {
                     Err(error).with_context(|| format!("`{missing}` can't be read"))?
                 }
                 let what = format!("there is no directory `{missing}` for the project to go into");
-                return Err(Refusal::new(what)
+                return Err(Problem::refusal(what)
                     .help("make it first, or say `--into DIR`")
                     .into());
             }
@@ -105,7 +105,7 @@ impl Destination {
 }
 
 fn refuse<T>(what: String) -> Result<T> {
-    Err(Refusal::new(what)
+    Err(Problem::refusal(what)
         .help("say `--into DIR` with a directory that is empty or not there yet")
         .into())
 }

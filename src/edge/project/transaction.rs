@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::core::digest::digest;
+use crate::core::problem::Problem;
 use crate::core::tree::MEMORY;
 use crate::edge::interrupt;
 use crate::edge::project::disk::{Disk, RealDisk};
@@ -189,8 +190,8 @@ impl<'d> Transaction<'d> {
             };
             ensure!(
                 is_as_planned,
-                "`{}` changed while this was at work\nhelp: run it again",
-                edit.path
+                Problem::new(format!("`{}` changed while this was at work", edit.path))
+                    .help("run it again")
             );
         }
         let is_dropped = |step: &&Step| step.new.is_none();
@@ -434,8 +435,11 @@ fn lock(directory: &Path) -> Result<Lock> {
 
 fn is_busy(place: &Path) -> anyhow::Error {
     anyhow!(
-        "another `scaffold` is at work in `{}`\nhelp: run this one when that has ended",
-        place.display()
+        Problem::new(format!(
+            "another `scaffold` is at work in `{}`",
+            place.display()
+        ))
+        .help("run this one when that has ended")
     )
 }
 
@@ -452,6 +456,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::core::problem::told;
 
     /// A disk that fails at one step, or from that step on: what is cut off can't put anything right any more.
     struct FaultyDisk {
@@ -660,7 +665,7 @@ mod tests {
         fs::write(project.path().join("README.md"), "edited\n").unwrap();
         let before = files(project.path());
         let error = apply(project.path(), &edits()).unwrap_err();
-        insta::assert_snapshot!(error, @"
+        insta::assert_snapshot!(told(&error), @"
         `README.md` changed while this was at work
         help: run it again
         ");

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::NamedTempFile;
 
-use crate::core::refusal::Refusal;
+use crate::core::problem::Problem;
 use crate::core::workspace::{self, Membership};
 
 /// The change that a surrounding workspace needs.
@@ -76,9 +76,9 @@ impl Staged {
     }
 }
 
-fn is_named(manifest: &Path, path: &str) -> Refusal {
+fn is_named(manifest: &Path, path: &str) -> Problem {
     let manifest = manifest.display();
-    Refusal::new(format!(
+    Problem::refusal(format!(
         "`{manifest}` names `{path}` as a member of its workspace"
     ))
     .help("a project is a workspace of its own: take it off `members`, or say `--into DIR`")
