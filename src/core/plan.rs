@@ -100,6 +100,8 @@ impl Change<'_> {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Plan<'t> {
     pub(crate) changes: Vec<(&'t str, Change<'t>)>,
+    /// What else there is to know of it.
+    pub notes: Vec<String>,
 }
 
 impl<'t> Plan<'t> {
@@ -139,6 +141,9 @@ impl fmt::Display for Plan<'_> {
         let width = width.max().unwrap_or_default().max("conflict".len());
         for (path, change) in self.changes() {
             writeln!(f, "{:width$} {path}", change.verb())?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod cli;
 mod docs;
 mod extends;
 mod fetch;
+mod format;
 mod hostile;
 mod interrupts;
 mod manual;

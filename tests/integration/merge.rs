@@ -325,7 +325,7 @@ fn edited(text: &str, numbers: &mut Numbers) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn project(preset: &Preset, options: Combination) -> Tree {
+pub fn project(preset: &Preset, options: Combination) -> Tree {
     let name = preset.project_name("accounts-api").unwrap();
     let resources = vec![preset.resource_name("accounts").unwrap()];
     render(

@@ -76,6 +76,7 @@ pub fn merge<'t>(base: &'t Tree, ours: &'t Ours, theirs: &'t Tree) -> Plan<'t> {
     });
     Plan {
         changes: changes.collect(),
+        notes: Vec::new(),
     }
 }
 

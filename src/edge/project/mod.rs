@@ -2,6 +2,7 @@
 
 pub mod demo;
 mod disk;
+pub mod format;
 pub mod new;
 pub mod permissions;
 pub mod read;
