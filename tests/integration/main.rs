@@ -12,6 +12,7 @@ mod fetch;
 mod format;
 mod hostile;
 mod interrupts;
+mod living;
 mod manual;
 mod merge;
 mod places;
