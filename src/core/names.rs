@@ -12,8 +12,11 @@ use crate::core::{plural, reserved};
 const MAX_LABEL: usize = 63;
 /// As long as a project's name may be: what belongs to the project is called after it, the longest its `-database`.
 const MAX_PROJECT: usize = MAX_LABEL - "-database".len();
-/// As long as a resource's name may be: the generated code keeps its formatting up to here.
-const MAX_RESOURCE: usize = 30;
+/// As long as the name of anything may be in PostgreSQL; in MySQL it may have one more.
+const MAX_IDENTIFIER: usize = 63;
+/// As long as a resource's name may be: its table is called after it, and what belongs to the table after that, such as the
+/// index `_created_at_idx`. The generated code keeps its formatting up to here.
+const MAX_RESOURCE: usize = MAX_IDENTIFIER - "_created_at_idx".len();
 /// As short as one of a resource may be called: with less, nothing could be searched for.
 const MIN_RESOURCE: usize = 2;
 
@@ -634,9 +637,9 @@ mod tests {
         a resource can't be called `orders-`: it ends with `-` or `_`
         help: try `orders`
         ");
-        insta::assert_snapshot!(resource(&"long".repeat(9)), @"
-        a resource can't be called `longlonglonglonglonglonglonglonglong`: it has more than 30 characters
-        help: try `longlonglonglonglonglos`
+        insta::assert_snapshot!(resource(&"long".repeat(13)), @"
+        a resource can't be called `longlonglonglonglonglonglonglonglonglonglonglonglong`: it has more than 48 characters
+        help: try `longlonglonglonglonglonglonglonglonglongs`
         ");
     }
 

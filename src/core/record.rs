@@ -40,7 +40,7 @@ const PART_HEADER: &str =
     "# A part of this project, which `scaffold` reads again like `answers.toml`.\n";
 /// What the pristine starts with; the digest of all that follows stands at the end of the line.
 const PRISTINE_HEADER: &str =
-    "# The project as `scaffold` rendered it last. SHA-256 of what follows: ";
+    "# The project as `scaffold` rendered it last. XXH3-128 of what follows: ";
 /// The kind of a part that the service serves.
 const RESOURCE: &str = "resource";
 

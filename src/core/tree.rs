@@ -4,7 +4,7 @@
 //! repository's own files, and can be checked out on any system.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -79,7 +79,7 @@ impl Tree {
 
     /// Two paths of which the strictest disk has only one: it would lose a file, or join two directories.
     pub fn collision(&self) -> Option<(&str, &str)> {
-        let mut known: BTreeMap<String, &str> = BTreeMap::new();
+        let mut known: HashMap<String, &str> = HashMap::new();
         for path in self.files.keys() {
             let ends = path.match_indices('/').map(|(end, _)| end);
             for part in ends.chain([path.len()]).map(|end| &path[..end]) {
@@ -138,7 +138,7 @@ impl IntoIterator for Tree {
 /// Whether a path leads into the project's memory, for the strictest disk.
 pub fn is_memory(path: &str) -> bool {
     let first = path.split('/').next().unwrap_or_default();
-    folded(first) == MEMORY
+    first.eq_ignore_ascii_case(MEMORY) || !first.is_ascii() && folded(first) == MEMORY
 }
 
 /// Whether a file is a program by itself. Embedded presets carry no mode bits, so the text has to say it.
@@ -149,10 +149,23 @@ pub fn is_executable(text: &str) -> bool {
 /// A name as the strictest disk compares it: without upper case, whatever accents are put together from, and without what
 /// nobody sees.
 fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     let seen = name.chars().filter(|c| !is_ignored(*c));
     let decomposed: String = seen.nfkd().collect();
     // Both ways: some letters have two of the other case.
     decomposed.to_uppercase().to_lowercase().nfkd().collect()
+}
+
+/// Whether some disk takes this for the directory of a repository.
+fn is_git(name: &str) -> bool {
+    let is_it = |name: &str| {
+        ["git~1", ".git"]
+            .iter()
+            .any(|git| name.eq_ignore_ascii_case(git))
+    };
+    is_it(name) || !name.is_ascii() && is_it(&folded(name))
 }
 
 /// What Apple's file systems leave out when they compare names.
@@ -175,14 +188,14 @@ pub fn unsafe_path(path: &str) -> Option<&'static str> {
     if path.contains(['\\', ':', '<', '>', '"', '|', '?', '*']) || path.contains(char::is_control) {
         return Some("has a character that Windows does not allow in a path");
     }
-    if path.contains(is_unseen) || path.contains(is_ignored) {
+    if !path.is_ascii() && path.contains(|c| is_unseen(c) || is_ignored(c)) {
         return Some("has a character that nobody sees");
     }
     path.split('/').find_map(|part| match part {
         "" => Some("has an empty part"),
         "." | ".." => Some("leaves the project or names itself"),
         // The second is how old Windows programs call the first.
-        _ if matches!(folded(part).as_str(), ".git" | "git~1") => Some("belongs to git"),
+        _ if is_git(part) => Some("belongs to git"),
         _ if part.ends_with(['.', ' ']) => Some("has a part that ends with a dot or a space"),
         _ if reserved::is_windows_device(part) => Some("is the name of a Windows device"),
         _ => None,

@@ -149,8 +149,8 @@ const AWKWARD: &[(&str, &[&str], &str, &[Check])] = &[
     ("people", &[], "/v1/people", checks::LINTS),
     (
         "q",
-        &["--resource=general-ledger-account-entries"],
-        "/v1/general-ledger-account-entries",
+        &["--resource=customer-notification-preference-change-requests"],
+        "/v1/customer-notification-preference-change-requests",
         checks::ALL,
     ),
 ];

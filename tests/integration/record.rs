@@ -156,7 +156,7 @@ fn a_memory_is_text_that_two_branches_can_change() {
 
     name = "orders"
     ==> .scaffold/pristine.txt
-    # The project as `scaffold` rendered it last. SHA-256 of what follows: e32fedff7ac38950193d50757f2113c3fb00a58f35d2f7b132f330b717b70960
+    # The project as `scaffold` rendered it last. XXH3-128 of what follows: e169c57e4227cbc89944f43b304c1565
     \==> src/main.rs
     fn main() {}
     "#);

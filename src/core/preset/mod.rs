@@ -48,6 +48,8 @@ pub struct Preset {
     pub reserved: Reserved,
     /// Where it comes from.
     pub origin: Origin,
+    /// Whether it is a part of this program, and so known to ask nothing of it that it can't do.
+    pub is_built_in: bool,
     /// The preset that it extends.
     pub extended: Option<Box<Preset>>,
     next: Vec<String>,

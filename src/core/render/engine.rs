@@ -67,7 +67,9 @@ impl Engine {
         for name in FILTERS {
             environment.remove_filter(name);
         }
-        environment.add_filter("fit", |text: String| fit(&text));
+        environment.add_filter("fit", |text: String, sign: Option<String>| {
+            fit(&text, sign.as_deref())
+        });
         add_quoting(&mut environment);
 
         let resources: BTreeMap<String, Value> = answers

@@ -68,6 +68,7 @@ fn load_from(place: &Place, preset: &str, get: Get) -> Result<Preset> {
     let (files, commit) = read(place, get, &mut fail)?;
     let opened = open(place, files, &[], get, &mut fail);
     let mut opened = opened.with_context(|| cannot_be_used(preset))?;
+    opened.is_built_in = matches!(place, Place::BuiltIn(_));
     opened.origin = Origin {
         name: preset.to_owned(),
         commit,
