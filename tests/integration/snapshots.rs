@@ -1,4 +1,5 @@
-//! What is generated, to be read in review: the default project in full, and every other option as its difference.
+//! What is generated, to be read in review: what is rendered of the default project, and every other option as its
+//! difference. What is copied is named by its place.
 //!
 //! Cargo.lock is left out: its bytes are compared with cargo's own, for every combination, in `generated`.
 
