@@ -101,14 +101,8 @@ fn fill(args: &New, root: &Path, exclusion: Option<&Exclusion>, report: &mut Rep
         ));
     }
     let exclusion = exclusion.map(Exclusion::stage).transpose()?;
-    let writes = report.plan.writes();
-    let created: Vec<Edit> = writes
-        .map(|(path, text)| Edit {
-            path,
-            was: None,
-            text: Some(text),
-        })
-        .collect();
+    let nobody = Ours::default();
+    let created = transaction::edits(report.plan, &nobody);
     transaction::apply(root, &created)?;
     if let Some(exclusion) = exclusion
         && let Err(error) = exclusion.apply()

@@ -10,7 +10,7 @@ use scaffold::core::merge::merge;
 use scaffold::core::tree::Tree;
 use scaffold::edge::project::new;
 use scaffold::edge::project::read::read;
-use scaffold::edge::project::transaction::{self, Edit};
+use scaffold::edge::project::transaction;
 
 fn tree(files: &[(&str, &str)]) -> Tree {
     let mut tree = Tree::default();
@@ -25,16 +25,7 @@ fn change(root: &Path, base: &Tree, theirs: &Tree) -> String {
     let paths = base.iter().chain(theirs.iter()).map(|(path, _)| path);
     let ours = read(root, paths).unwrap();
     let plan = merge(base, &ours, theirs);
-    let edit = |path, text| Edit {
-        path,
-        was: ours.get(path),
-        text,
-    };
-    let edits: Vec<Edit> = plan
-        .writes()
-        .map(|(path, text)| edit(path, Some(text)))
-        .chain(plan.deletes().map(|path| edit(path, None)))
-        .collect();
+    let edits = transaction::edits(&plan, &ours);
     transaction::apply(root, &edits).unwrap();
     plan.to_string()
 }

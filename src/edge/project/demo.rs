@@ -123,18 +123,14 @@ impl Demo {
         }
         let plan = merge(&base, &ours, tree);
         let written = tree.to_string();
-        let edit = |path, text| Edit {
-            path,
-            was: ours.get(path),
-            text,
-        };
-        let mut edits: Vec<Edit> = plan
-            .writes()
-            .map(|(path, text)| edit(path, Some(text)))
-            .chain(plan.deletes().map(|path| edit(path, None)))
-            .collect();
-        if ours.get(WRITTEN) != Some(&written) {
-            edits.push(edit(WRITTEN, Some(&written)));
+        let mut edits = transaction::edits(&plan, &ours);
+        let was = ours.get(WRITTEN);
+        if was != Some(&written) {
+            edits.push(Edit {
+                path: WRITTEN,
+                was,
+                text: Some(&written),
+            });
         }
         if !edits.is_empty() {
             transaction::apply(&self.root, &edits)?;

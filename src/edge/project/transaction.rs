@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::core::digest::digest;
+use crate::core::merge::Ours;
+use crate::core::plan::Plan;
 use crate::core::problem::Problem;
 use crate::core::tree::MEMORY;
 use crate::edge::interrupt;
@@ -35,6 +37,20 @@ pub struct Edit<'a> {
     pub was: Option<&'a str>,
     /// What it gets; none if it goes.
     pub text: Option<&'a str>,
+}
+
+/// The files that a plan changes in a project.
+pub fn edits<'p>(plan: &'p Plan, ours: &'p Ours) -> Vec<Edit<'p>> {
+    let writes = plan.writes().map(|(path, text)| (path, Some(text)));
+    let deletes = plan.deletes().map(|path| (path, None));
+    writes
+        .chain(deletes)
+        .map(|(path, text)| Edit {
+            path,
+            was: ours.get(path),
+            text,
+        })
+        .collect()
 }
 
 /// Makes these changes in the project at `root`.
