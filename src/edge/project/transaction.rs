@@ -8,13 +8,13 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 
 use crate::core::digest::digest;
 use crate::core::merge::Ours;
 use crate::core::plan::Plan;
 use crate::core::problem::Problem;
-use crate::core::tree::MEMORY;
+use crate::core::tree::{self, MEMORY};
 use crate::edge::interrupt;
 use crate::edge::project::disk::{Disk, RealDisk};
 use crate::edge::project::read::{Found, find};
@@ -25,6 +25,8 @@ const DIRECTORY: &str = ".scaffold/transaction";
 const JOURNAL: &str = "journal.txt";
 /// The journal of a transaction that is done, but for its traces.
 const DONE: &str = "done.txt";
+/// Keeps git from taking any of it.
+const IGNORED: &str = ".gitignore";
 /// Held by whoever is at work.
 const LOCK: &str = "lock";
 
@@ -178,6 +180,10 @@ impl<'d> Transaction<'d> {
                 .make_directory(&directory)
                 .map_err(|error| cannot_write(&directory, &error))?;
         }
+        let ignored = self.directory.join(IGNORED);
+        self.disk
+            .write(&ignored, "*\n", None)
+            .map_err(|error| cannot_write(&ignored, &error))?;
         for (number, edit) in edits.iter().enumerate() {
             interrupt::check()?;
             let Some(text) = edit.text else { continue };
@@ -274,6 +280,10 @@ impl<'d> Transaction<'d> {
 
     fn put_back(&self, step: &Step, target: &Path, told: &mut Vec<String>) -> Result<()> {
         let old = self.old_text(step.number);
+        if is_below_a_link(&self.root, &step.path) {
+            // It is somewhere else now, and none of this project.
+            return self.keep(step, told);
+        }
         let now = match fs::symlink_metadata(target) {
             Ok(found) if found.is_file() => Some(digest(fs::read(target)?)),
             Ok(_) => Some(String::new()),
@@ -299,7 +309,24 @@ impl<'d> Transaction<'d> {
             }
             return Ok(());
         }
-        let kept = format!("{}.before", step.path);
+        self.keep(step, told)
+    }
+
+    /// Puts what a file was beside what its owner made of it.
+    fn keep(&self, step: &Step, told: &mut Vec<String>) -> Result<()> {
+        let old = self.old_text(step.number);
+        if !old.exists() {
+            return Ok(());
+        }
+        let name = step.path.replace('/', "-");
+        let names = (0..).map(|number| match number {
+            0 => format!("{name}.before"),
+            number => format!("{name}.before-{number}"),
+        });
+        let mut free = names.filter(|name| !self.root.join(name).exists());
+        let Some(kept) = free.next() else {
+            bail!("there is no name left for it");
+        };
         self.disk.rename(&old, &self.root.join(&kept))?;
         told.push(format!(
             "`{}` was changed after a run that was cut off, and stays; what it was before that run is `{kept}`",
@@ -311,7 +338,7 @@ impl<'d> Transaction<'d> {
     /// Removes all traces, the journal first: without it nothing is taken back.
     fn clear(&self) -> Result<()> {
         let cannot = |path: &Path, error: &io::Error| cannot_write(path, error);
-        for name in [JOURNAL, DONE, "journal.part"] {
+        for name in [JOURNAL, DONE, "journal.part", IGNORED] {
             let path = self.directory.join(name);
             match self.disk.remove(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot(&path, &error))?,
@@ -370,9 +397,10 @@ impl<'d> Transaction<'d> {
         self.directory.join("old").join(number.to_string())
     }
 
-    /// A line for each directory and for each file: `make src/cache`, `write 3 DIGEST src/app.rs`.
+    /// The project that it is of, and a line for each directory and for each file: `make src/cache`,
+    /// `write 3 DIGEST src/app.rs`.
     fn journal(&self) -> String {
-        let mut text = String::new();
+        let mut text = of_project(&self.root);
         for directory in &self.made {
             text.push_str(&format!("make {directory}\n"));
         }
@@ -389,23 +417,56 @@ impl<'d> Transaction<'d> {
     }
 
     fn with_journal(mut self, text: &str) -> Result<Transaction<'d>> {
-        for line in text.lines() {
+        let refused = |why: &str| {
+            let directory = self.directory.display();
+            let what = format!("what a run left in `{directory}` can't be taken back: {why}");
+            let help = "remove it; what files were before is in its directory `old`";
+            Error::from(Problem::new(what).help(help))
+        };
+        let of_project = of_project(&self.root);
+        let Some(lines) = text.strip_prefix(&of_project) else {
+            // One that came with a repository could name any file.
+            return Err(refused("it is of another project, or of another place"));
+        };
+        let broken = |line: &str| refused(&format!("it is broken: `{line}`"));
+        for line in lines.lines() {
             let words: Vec<&str> = line.splitn(4, ' ').collect();
-            match words.as_slice() {
-                ["make", ..] => self.made.push(line["make ".len()..].to_owned()),
+            let path = match words.as_slice() {
+                ["make", ..] => {
+                    let path = &line["make ".len()..];
+                    self.made.push(path.to_owned());
+                    path
+                }
                 [verb @ ("write" | "create" | "delete"), number, digest, path] => {
                     self.steps.push(Step {
-                        number: number.parse().context("the journal is broken")?,
+                        number: number.parse().map_err(|_| broken(line))?,
                         path: (*path).to_owned(),
                         was_there: *verb != "create",
                         new: (*verb != "delete").then(|| (*digest).to_owned()),
                     });
+                    path
                 }
-                _ => bail!("`{DIRECTORY}/{JOURNAL}` is broken: `{line}`"),
-            }
+                _ => return Err(broken(line)),
+            };
+            ensure!(tree::unsafe_path(path).is_none(), broken(line));
         }
         Ok(self)
     }
+}
+
+/// The first line of a journal, which is of one project in one place.
+fn of_project(root: &Path) -> String {
+    let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    format!(
+        "project {}\n",
+        root.display().to_string().replace('\n', " ")
+    )
+}
+
+/// Whether a path leads through a link.
+fn is_below_a_link(root: &Path, path: &str) -> bool {
+    let mut ends = path.match_indices('/').map(|(end, _)| &path[..end]);
+    ends.any(|above| root.join(above).is_symlink())
 }
 
 /// The directories that are not there and have to be, the outermost first.
@@ -708,6 +769,55 @@ mod tests {
             recover(project.path()).unwrap();
         }
         panic!("it was never cut off after README.md");
+    }
+
+    #[test]
+    fn a_journal_that_came_with_a_repository_changes_nothing() {
+        let digest = digest("the owner's\n");
+        let of = |project: &TempDir| of_project(project.path());
+        for journal in [
+            format!("project /elsewhere\ncreate 0 {digest} src/kept.rs\n"),
+            format!("create 0 {digest} src/kept.rs\n"),
+            format!("PROJECTcreate 0 {digest} ../outside\n"),
+            format!("PROJECTwrite 0 {digest} .git/hooks/post-checkout\n"),
+            "PROJECTmake /tmp\n".to_owned(),
+            "PROJECTwrite x y z\n".to_owned(),
+            "PROJECTremove\n".to_owned(),
+        ] {
+            let project = project();
+            let journal = journal.replace("PROJECT", &of(&project));
+            let directory = project.path().join(DIRECTORY);
+            fs::create_dir_all(directory.join("old")).unwrap();
+            fs::write(directory.join("old/0"), "theirs\n").unwrap();
+            fs::write(directory.join(JOURNAL), journal).unwrap();
+            fs::write(directory.join(LOCK), "").unwrap();
+            let before = files(project.path());
+            assert!(recover(project.path()).is_err());
+            assert_eq!(files(project.path()), before);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_put_back_through_a_link() {
+        let elsewhere = TempDir::new().unwrap();
+        for step in 0..60 {
+            let project = project();
+            let disk = FaultyDisk::new(step, true);
+            let _ = apply_on(&disk, project.path(), &edits());
+            let directory = project.path().join("directory");
+            if directory.is_dir() || directory.is_file() {
+                continue;
+            }
+            std::os::unix::fs::symlink(elsewhere.path(), &directory).unwrap();
+            let told = recover(project.path()).unwrap();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+            let kept = fs::read_to_string(project.path().join("directory-inside.before"));
+            assert_eq!(kept.unwrap(), "old\n");
+            return;
+        }
+        panic!("it was never cut off without `directory`");
     }
 
     #[test]
