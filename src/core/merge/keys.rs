@@ -60,7 +60,7 @@ fn merge_tables(
         }
     }
     if was_sorted && !is_sorted(ours) {
-        sort(ours);
+        ours.sort_values();
     }
     Some(())
 }
@@ -136,8 +136,4 @@ fn plain_value(value: &Value) -> String {
 fn is_sorted(table: &dyn TableLike) -> bool {
     let values = table.iter().filter(|(_, item)| item.is_value());
     values.map(|(key, _)| key.to_owned()).is_sorted()
-}
-
-fn sort(table: &mut dyn TableLike) {
-    table.sort_values();
 }
