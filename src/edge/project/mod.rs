@@ -3,6 +3,7 @@
 pub mod demo;
 mod disk;
 pub mod format;
+mod journal;
 pub mod new;
 pub mod permissions;
 pub mod read;
