@@ -31,6 +31,10 @@ pub fn run(args: &New, preset: &Preset) -> Result<()> {
     let name = preset.project_name(&args.name)?;
     let resource = resource(args, preset, &name)?;
     let path = args.into.clone().unwrap_or_else(|| name.as_str().into());
+    if !args.dry_run && path.join(".git").exists() {
+        // What a run left that was cut off is none of the repository's own.
+        transaction::recover(&path)?;
+    }
     let destination = Destination::parse(&path)?;
     let exclusion = workspace::surrounding(&destination.path)?;
     let open = if args.yes {

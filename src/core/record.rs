@@ -58,15 +58,16 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The rendering as it was, as the base of a merge with what is rendered now: what stays away is there already.
-    pub fn base(&self, theirs: &Tree) -> Result<Tree> {
-        let mut base = self.pristine.clone();
-        for path in &self.deleted {
-            if let Some(text) = theirs.get(path) {
-                base.insert(path, text.to_owned())?;
-            }
+    /// What is rendered now, without what its owner deleted.
+    pub fn wanted(&self, theirs: &Tree) -> Result<Tree> {
+        let mut wanted = Tree::default();
+        for (path, text) in theirs
+            .iter()
+            .filter(|(path, _)| !self.deleted.contains(*path))
+        {
+            wanted.insert(path, text.to_owned())?;
         }
-        Ok(base)
+        Ok(wanted)
     }
 
     /// Its files.

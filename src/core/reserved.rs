@@ -107,9 +107,11 @@ pub fn is_reserved_by_sql(name: &str) -> bool {
 /// Whether Windows takes a file of this name for a device.
 pub fn is_windows_device(file_name: &str) -> bool {
     let stem = file_name.split('.').next().unwrap_or(file_name).trim_end();
+    // It takes these for digits.
+    let stem = stem.replace('¹', "1").replace('²', "2").replace('³', "3");
     WINDOWS_DEVICES
         .iter()
-        .any(|device| device.eq_ignore_ascii_case(stem))
+        .any(|device| device.eq_ignore_ascii_case(&stem))
 }
 
 fn holds(words: &[&str], word: &str) -> bool {

@@ -22,6 +22,8 @@ const HEADER: &str = "==> ";
 pub const MEMORY: &str = ".scaffold";
 /// Characters that a path may have: Windows stops at 260, and the project is somewhere itself.
 pub const MAX_PATH: usize = 200;
+/// Bytes that a part of a path may have: most disks stop at 255, and what stands beside a file has a longer name.
+const MAX_PART: usize = 240;
 /// Stands in a tree's printed form where a file ends without a line feed. The words are git's.
 const NO_NEWLINE: &str = "\\ no newline at end of file";
 
@@ -138,7 +140,13 @@ impl IntoIterator for Tree {
 /// Whether a path leads into the project's memory, for the strictest disk.
 pub fn is_memory(path: &str) -> bool {
     let first = path.split('/').next().unwrap_or_default();
-    first.eq_ignore_ascii_case(MEMORY) || !first.is_ascii() && folded(first) == MEMORY
+    // The second is how old Windows programs call the first.
+    let is_it = |name: &str| {
+        [MEMORY, "scaffo~1"]
+            .iter()
+            .any(|it| name.eq_ignore_ascii_case(it))
+    };
+    is_it(first) || !first.is_ascii() && is_it(&folded(first))
 }
 
 /// Whether a file is a program by itself. Embedded presets carry no mode bits, so the text has to say it.
@@ -155,7 +163,12 @@ fn folded(name: &str) -> String {
     let seen = name.chars().filter(|c| !is_ignored(*c));
     let decomposed: String = seen.nfkd().collect();
     // Both ways: some letters have two of the other case.
-    decomposed.to_uppercase().to_lowercase().nfkd().collect()
+    decomposed
+        .to_lowercase()
+        .to_uppercase()
+        .to_lowercase()
+        .nfkd()
+        .collect()
 }
 
 /// Whether some disk takes this for the directory of a repository.
@@ -196,6 +209,7 @@ pub fn unsafe_path(path: &str) -> Option<&'static str> {
         "." | ".." => Some("leaves the project or names itself"),
         // The second is how old Windows programs call the first.
         _ if is_git(part) => Some("belongs to git"),
+        _ if part.len() > MAX_PART => Some("has a part that is longer than some systems allow"),
         _ if part.ends_with(['.', ' ']) => Some("has a part that ends with a dot or a space"),
         _ if reserved::is_windows_device(part) => Some("is the name of a Windows device"),
         _ => None,
@@ -324,12 +338,18 @@ mod tests {
             ("caf\u{e9}", "cafe\u{301}"),
             ("STRASSE", "stra\u{df}e"),
             ("a/b", "A/c"),
+            ("\u{df}", "\u{1e9e}"),
+            ("\u{1e9e}", "ss"),
         ] {
             let tree = tree(&[(one, ""), (other, "")]).unwrap();
             assert!(tree.collision().is_some(), "{one} {other}");
         }
         assert_eq!(tree(&[("a/b", ""), ("a/c", "")]).unwrap().collision(), None);
-        assert!(is_memory(".Scaffold/answers.toml") && !is_memory("a/.scaffold"));
+        assert!(
+            is_memory("SCAFFO~1/a")
+                && is_memory(".Scaffold/answers.toml")
+                && !is_memory("a/.scaffold")
+        );
     }
 
     #[test]
@@ -354,6 +374,9 @@ mod tests {
             "a/.g\u{200c}it",
             ".\u{ff47}it/config",
             "a\u{202e}b",
+            &"部".repeat(100),
+            "COM¹.txt",
+            "lpt³",
         ] {
             assert!(unsafe_path(path).is_some(), "{path:?}");
         }

@@ -4,8 +4,11 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -21,8 +24,35 @@ const LOOK: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from
 const HEARSAY: Duration = Duration::from_millis(100);
 /// How long a program gets to end itself and what it started, before all of them are killed.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long the pipes of a program that has ended are read on, where what it started holds them.
+const LINGER: Duration = Duration::from_millis(200);
 /// Bytes of what a program says of itself that are kept.
 const MAX_SAID: u64 = 4 * 1024 * 1024;
+
+/// What would make git work on another repository than that of its directory, or make a new one look otherwise, as it is
+/// set inside of git's own hooks.
+const ELSEWHERE: &[&str] = &[
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_TEMPLATE_DIR",
+    "GIT_WORK_TREE",
+];
+
+/// Git that works in this directory.
+pub fn git(directory: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.current_dir(directory);
+    for variable in ELSEWHERE {
+        git.env_remove(variable);
+    }
+    git
+}
 
 /// A program to be run.
 pub struct Process<'a> {
@@ -162,24 +192,35 @@ impl<'a> Process<'a> {
         })?;
         // All three at once: a program waits for as long as a pipe is full.
         if let Some(mut stdin) = child.stdin().take() {
-            let input = std::mem::take(&mut self.input);
+            let input = mem::take(&mut self.input);
             thread::spawn(move || stdin.write_all(&input));
         }
-        let stdout = read(
+        let stdout = Reading::begin(
             child.stdout().take(),
             printed.saturating_add(1),
             Rest::Refused,
         );
-        let stderr = read(child.stderr().take(), MAX_SAID, Rest::Dropped);
+        let stderr = Reading::begin(child.stderr().take(), MAX_SAID, Rest::Dropped);
         let status = self.wait(child.as_mut())?;
-        let stdout = joined(stdout)?;
+        // What it started may live on, and hold its pipes.
+        let wait_for_all = |patience: Duration| {
+            let ended = Instant::now();
+            while !(stdout.is_done() && stderr.is_done()) && ended.elapsed() < patience {
+                thread::sleep(*LOOK.start());
+            }
+        };
+        wait_for_all(LINGER);
+        // An error says that nothing is left.
+        let _ = child.start_kill();
+        wait_for_all(GRACE);
+        let stdout = stdout.bytes();
         if stdout.len() as u64 > printed {
             return Err(Failure::TooMuch(printed));
         }
         Ok(Ended {
             status,
             stdout,
-            stderr: joined(stderr)?,
+            stderr: stderr.bytes(),
         })
     }
 
@@ -250,32 +291,55 @@ enum Rest {
     Dropped,
 }
 
-/// Reads a pipe up to so many bytes, as they come.
-fn read(
-    pipe: Option<impl Read + Send + 'static>,
-    limit: u64,
-    rest: Rest,
-) -> JoinHandle<io::Result<Vec<u8>>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            pipe.by_ref().take(limit).read_to_end(&mut bytes)?;
-            if matches!(rest, Rest::Dropped) {
-                io::copy(&mut pipe, &mut io::sink())?;
-            }
-        }
-        Ok(bytes)
-    })
+/// A pipe that is read as long as there is something, and what came of it so far.
+struct Reading {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
-fn joined(reading: JoinHandle<io::Result<Vec<u8>>>) -> Result<Vec<u8>, Failure> {
-    Ok(reading.join().unwrap_or_else(|_| Ok(Vec::new()))?)
+impl Reading {
+    /// Keeps so many bytes.
+    fn begin(pipe: Option<impl Read + Send + 'static>, limit: u64, rest: Rest) -> Reading {
+        let bytes = Arc::<Mutex<Vec<u8>>>::default();
+        let read = Arc::clone(&bytes);
+        let reader = thread::spawn(move || {
+            let Some(mut pipe) = pipe else { return };
+            let mut chunk = [0; 8 * 1024];
+            let mut left = limit;
+            loop {
+                let count = match pipe.read(&mut chunk) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    // A pipe that fails has nothing more.
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => count,
+                };
+                let kept = usize::try_from(left).unwrap_or(usize::MAX).min(count);
+                if let Ok(mut bytes) = read.lock() {
+                    bytes.extend_from_slice(&chunk[..kept]);
+                }
+                left -= kept as u64;
+                if left == 0 && matches!(rest, Rest::Refused) {
+                    return;
+                }
+            }
+        });
+        Reading { bytes, reader }
+    }
+
+    fn is_done(&self) -> bool {
+        self.reader.is_finished()
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        let bytes = self.bytes.lock();
+        bytes
+            .map(|mut bytes| mem::take(&mut *bytes))
+            .unwrap_or_default()
+    }
 }
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn sh(script: &str) -> Command {
@@ -323,6 +387,19 @@ mod tests {
         assert!(matches!(failure, Err(Failure::TooLong(_))));
         let failure = Process::new(sh("echo more than this")).printed(10).run();
         assert!(matches!(failure, Err(Failure::TooMuch(10))));
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_is_not_waited_for_and_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let alive = directory.path().join("alive");
+        let script = format!(
+            "(while :; do echo > '{}'; sleep 0.01; done) & echo begun; sleep 0.1",
+            alive.display()
+        );
+        let ended = Process::new(sh(&script)).run().unwrap();
+        assert_eq!(ended.stdout, b"begun\n");
+        assert_nothing_writes(&alive);
     }
 
     fn assert_nothing_writes(path: &Path) {

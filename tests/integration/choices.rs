@@ -685,3 +685,19 @@ fn what_works_on_a_directory_says_so_of_an_address() {
         "));
     }
 }
+
+#[test]
+fn a_pattern_may_end_in_a_comment() {
+    let test = Test::new();
+    let manifest = "name = \"house\"\ndescription = \"Ours\"\n[[choice]]\nname = \"owner\"\nprompt = \"Who?\"\nkind = \"text\"\npattern = '(?x) [A-Z]+ # letters'\ndefault = \"A\"\n";
+    test.preset(&[
+        ("preset.toml", manifest),
+        ("base/a.jinja", "{{ owner | json }}"),
+    ]);
+    let said = new(&test, &["--owner", "a"]).stderr;
+    assert!(
+        said.contains("does not match `(?x) [A-Z]+ # letters`"),
+        "{said}"
+    );
+    assert_eq!(new(&test, &["--owner", "B"]).code, Some(0));
+}

@@ -79,6 +79,41 @@ fn what_can_not_be_formatted_is_told_and_merged_as_it_is() {
     let mut plan = merge(&formatted.base, &ours, &formatted.theirs);
     plan.notes.extend(formatted.note);
     let said = plan.to_string();
-    let expected = "note: the project's `rustfmt.toml` can't be followed, so lines that only look different may be in conflict: `rustfmt` failed: ";
+    let expected = "note: the project's `rustfmt.toml` can't be followed, so lines that only look different may be in conflict: `src/main.rs`: `rustfmt` failed: ";
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn nothing_outside_is_formatted() {
+    let (project, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = outside.path().join("file.rs");
+    fs::write(&file, "fn   f( ){  }\n").unwrap();
+    fs::write(project.path().join("rustfmt.toml"), "max_width = 80\n").unwrap();
+    let mut tree = Tree::default();
+    let main = format!(
+        "#[path = \"{}\"]\nmod file;\nfn  main() {{}}\n",
+        file.display()
+    );
+    tree.insert("src/main.rs", main).unwrap();
+    let formatted = like_the_project(project.path(), tree.clone(), tree).unwrap();
+    assert!(
+        formatted
+            .base
+            .get("src/main.rs")
+            .unwrap()
+            .contains("fn main() {}")
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "fn   f( ){  }\n");
+}
+
+#[test]
+fn the_edition_may_be_that_of_the_workspace() {
+    let project = tempfile::tempdir().unwrap();
+    fs::write(project.path().join("rustfmt.toml"), "max_width = 80\n").unwrap();
+    let mut tree = Tree::default();
+    let manifest = "[package]\nname = \"a\"\nedition.workspace = true\n[workspace.package]\nedition = \"2024\"\n";
+    tree.insert("Cargo.toml", manifest).unwrap();
+    tree.insert("src/main.rs", "async  fn f() {}\n").unwrap();
+    let formatted = like_the_project(project.path(), tree.clone(), tree).unwrap();
+    assert_eq!(formatted.note, None);
 }

@@ -97,3 +97,13 @@ fn what_a_plan_does_not_touch_stays_as_it_is_and_what_it_touches_keeps_its_owner
     assert_eq!((mode("run.sh"), mode("secret.env")), (0o700, 0o600));
     assert!(!root.join(".scaffold").exists());
 }
+
+#[test]
+fn an_empty_directory_where_a_file_comes_is_its_owner_s() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    fs::create_dir(root.join("notes")).unwrap();
+    let plan = change(root, &Tree::default(), &tree(&[("notes", "text\n")]));
+    assert_eq!(plan, "conflict notes\n");
+    assert!(root.join("notes").is_dir());
+}

@@ -218,6 +218,79 @@ fn a_manifest_that_two_lines_would_break_is_merged_by_its_keys() {
     );
 }
 
+#[test]
+fn what_an_owner_says_of_a_key_is_not_lost_with_it() {
+    for (base, ours, theirs) in [
+        (
+            "[features]\ndefault = [\"a\", \"b\"]\n",
+            "[features]\ndefault = [\n    \"a\",\n    # OWN\n    \"mine\",\n    \"b\",\n]\n",
+            "[features]\ndefault = [\"a\", \"b\", \"c\"]\n",
+        ),
+        (
+            "[features]\ndefault = [\"a\", \"b\"]\n",
+            "[features]\ndefault = [\n    \"a\", # OWN\n    \"b\",\n]\n",
+            "[features]\ndefault = [\"a\", \"b\", \"c\"]\n",
+        ),
+        (
+            "[dependencies]\na = \"1\"\nb = \"1\"\n",
+            "[dependencies]\na = \"1\"\n# OWN\nb = \"1\"\n",
+            "[dependencies]\na = \"1\"\n",
+        ),
+        (
+            "[profile.release]\nlto = true\n",
+            "# OWN\n[profile.release]\nlto = true # because\n",
+            "",
+        ),
+        (
+            "[dependencies]\na = { version = \"1\", features = [\"x\"] }\n",
+            "[dependencies.a]\n# OWN\nversion = \"1\"\nfeatures = [\"x\"]\n",
+            "[dependencies]\na = { version = \"2\", features = [\"x\"] }\n",
+        ),
+        (
+            "[[bin]]\nname = \"a\"\npath = \"a.rs\"\n",
+            "[[bin]]\nname = \"a\"\n# OWN\npath = \"a.rs\"\n",
+            "[[bin]]\nname = \"a\"\npath = \"b.rs\"\n",
+        ),
+        (
+            "[dependencies]\nserde.version = \"1\"\n",
+            "[dependencies]\n# OWN\nserde.version = \"1\" # why\n",
+            "[dependencies]\nserde = { version = \"2\" }\n",
+        ),
+        (
+            "[dependencies.tokio]\nversion = \"1\"\nfeatures = [\"rt\"]\n",
+            "[dependencies]\ntokio = { version = \"1\", features = [\"rt\", \"mine\"] } # OWN\n",
+            "[dependencies.tokio]\nversion = \"1\"\nfeatures = [\"rt\"]\ndefault-features = false # lean\n",
+        ),
+    ] {
+        let merged = merged("Cargo.toml", base, ours, theirs);
+        assert!(merged.contains("OWN"), "{merged}");
+        let is_clean = !merged.contains("<<<<<<<");
+        assert!(
+            !is_clean || merged.parse::<toml::Table>().is_ok(),
+            "{merged}"
+        );
+    }
+}
+
+#[test]
+fn a_list_whose_order_means_something_is_a_conflict() {
+    for (base, ours, theirs) in [
+        (
+            "[run]\nargs = [\"-C\", \"a\"]\n",
+            "[run]\nargs = [\"-C\", \"a\", \"-D\", \"x\"]\n",
+            "[run]\nargs = [\"-C\", \"a\", \"-C\", \"b\"]\n",
+        ),
+        (
+            "bin = [{ name = \"a\", path = \"a.rs\" }]\n",
+            "bin = [{ name = \"a\", path = \"mine.rs\" }]\n",
+            "bin = [{ name = \"a\", path = \"theirs.rs\" }]\n",
+        ),
+    ] {
+        let merged = merged("Cargo.toml", base, ours, theirs);
+        assert!(merged.contains("<<<<<<< yours"), "{merged}");
+    }
+}
+
 /// How often each line is in a text.
 fn count(text: &str) -> BTreeMap<&str, i64> {
     let mut count = BTreeMap::new();

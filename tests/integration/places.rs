@@ -588,3 +588,59 @@ fn a_preset_behind_a_link_is_one() {
         assert_eq!(seen.code, Some(0), "{seen}");
     }
 }
+
+#[test]
+fn a_dry_run_and_a_repository_from_a_stranger_touch_nothing() {
+    let test = Test::new();
+    test.write("victim/thesis.txt", "years\n");
+    test.write("evil/.git/HEAD", "")
+        .write("evil/.scaffold/transaction/old/0", "");
+    symlink(
+        "../../../victim",
+        test.dir().join("evil/.scaffold/transaction/new"),
+    )
+    .unwrap();
+    let before = test.paths();
+    for more in [&["--dry-run"][..], &[]] {
+        let args = [&["new", "shop", "--into", "evil", "--yes"][..], more].concat();
+        let seen = test.run(&args);
+        assert_ne!(seen.code, Some(0), "{seen}");
+        assert_eq!(test.paths(), before);
+    }
+    let seen = test.run(&["preset", "dev", "evil", "--out", "evil"]);
+    assert_ne!(seen.code, Some(0), "{seen}");
+    assert_eq!(test.paths(), before);
+}
+
+#[test]
+fn where_git_is_told_to_keep_its_objects_elsewhere_the_repository_is_whole() {
+    let test = Test::new();
+    for variable in ["GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"] {
+        let name = format!("shop-{}", variable.to_lowercase().replace('_', "-"));
+        let mut new = test.scaffold(&["new", &name, "--yes"]);
+        let seen = test.see(new.env(variable, test.dir().join("elsewhere")));
+        assert!(
+            seen.stderr.contains("committed to a new git repository"),
+            "{seen}"
+        );
+        let mut log = Command::new("git");
+        test.at_home(log.args(["-C", &name, "log", "--oneline"]));
+        assert_eq!(test.see(&mut log).code, Some(0));
+    }
+}
+
+#[test]
+fn a_hook_that_leaves_something_behind_is_not_waited_for() {
+    let test = Test::new();
+    let home = test.dir().join("../home");
+    let hook = home.join("hooks/post-commit");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, "#!/bin/sh\nsleep 60 &\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let config = "[user]\nname = Ann\nemail = a@example.org\n[core]\nhooksPath = ~/hooks\n";
+    fs::write(home.join(".gitconfig"), config).unwrap();
+    let started = std::time::Instant::now();
+    let seen = test.run(&["new", "shop", "--yes"]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    assert!(started.elapsed().as_secs() < 30);
+}

@@ -269,8 +269,8 @@ fn what_the_owner_deleted_stays_away_when_it_is_rendered_again() {
     let mut theirs = memory.pristine.clone();
     theirs.insert("src/cache.rs", "// a cache\n").unwrap();
     let ours = scaffold::core::merge::Ours::from(&memory.pristine);
-    let base = memory.base(&theirs).unwrap();
-    let plan = scaffold::core::merge::merge(&base, &ours, &theirs);
+    let wanted = memory.wanted(&theirs).unwrap();
+    let plan = scaffold::core::merge::merge(&memory.pristine, &ours, &wanted);
     assert_eq!(plan.writes().count(), 0);
 }
 

@@ -421,7 +421,10 @@ impl Choice {
             // Without what makes it match all of a text.
             let written = pattern.as_str();
             let written = written.strip_prefix(r"\A(?:").unwrap_or(written);
-            let written = written.strip_suffix(r")\z").unwrap_or(written);
+            let written = written
+                .strip_suffix(r")\z")
+                .unwrap_or(written)
+                .trim_end_matches('\n');
             Err(format!("does not match `{written}`"))
         } else {
             Ok(())
@@ -580,7 +583,10 @@ fn compile(pattern: &str) -> Result<Regex, String> {
             .build()
     };
     // By itself first, since `a)|(b` would get out of the group.
-    let compiled = compile(pattern).and_then(|_| compile(&format!(r"\A(?:{pattern})\z")));
+    let whole = format!(r"\A(?:{pattern})\z");
+    // With `(?x)` it may end in a comment, which a line ends.
+    let in_lines = format!("\\A(?:{pattern}\n)\\z");
+    let compiled = compile(pattern).and_then(|_| compile(&whole).or_else(|_| compile(&in_lines)));
     compiled.map_err(|error| {
         // It says where in several lines, the last of which says what.
         let error = error.to_string();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::core::problem::Problem;
-use crate::edge::process::{Failure, Process};
+use crate::edge::process::{self, Failure, Process};
 
 /// How long what git writes is left alone before it is measured again.
 const MEASURE: Duration = Duration::from_millis(50);
@@ -19,19 +19,6 @@ const MEASURE: Duration = Duration::from_millis(50);
 const MAX_TIME: Duration = Duration::from_mins(5);
 /// Bytes that a list of refs or of files may have.
 const MAX_LIST: u64 = 4 * 1024 * 1024;
-/// What would make git work on another repository, or make a new one look otherwise.
-const ELSEWHERE: &[&str] = &[
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
-    "GIT_TEMPLATE_DIR",
-    "GIT_WORK_TREE",
-];
 /// Where the user's configuration would start something: hooks, a file system monitor, submodules, a gc that outlives
 /// its git. A web server that says nothing for half a minute is given up. What comes is one file that grows, and not
 /// unpacked and packed again before it gets to the disk.
@@ -60,11 +47,7 @@ pub fn git_in(repository: &Path) -> Command {
 
 /// Git that starts nothing and asks nobody who isn't there.
 pub fn git(directory: &Path) -> Command {
-    let mut git = Command::new("git");
-    git.current_dir(directory);
-    for variable in ELSEWHERE {
-        git.env_remove(variable);
-    }
+    let mut git = process::git(directory);
     git.env("GIT_ALLOW_PROTOCOL", PROTOCOLS)
         .env("GIT_PROTOCOL_FROM_USER", "0")
         .env("GIT_NO_REPLACE_OBJECTS", "1")

@@ -61,30 +61,14 @@ fn configuration(read: impl Fn(&str) -> Option<String>) -> Option<(&'static str,
 fn format(tree: &Tree, name: &str, configuration: &str) -> Result<Result<Tree, String>> {
     let directory = TempDir::new()?;
     fs_err::write(directory.path().join(name), configuration)?;
-    let is_rust = |path: &str| path.ends_with(".rs");
-    let mut rustfmt = Command::new("rustfmt");
-    rustfmt.args(["--edition", &edition(tree)]);
-    for (path, text) in tree.iter().filter(|(path, _)| is_rust(path)) {
-        let file = directory.path().join(path);
-        fs_err::create_dir_all(file.parent().unwrap_or(directory.path()))?;
-        fs_err::write(&file, text)?;
-        rustfmt.arg(file);
-    }
-    match Process::new(rustfmt).run() {
-        Ok(ended) if ended.status.success() => {}
-        Ok(ended) => {
-            let said = String::from_utf8_lossy(&ended.stderr);
-            let said = said.lines().next().unwrap_or("it does not say why");
-            return Ok(Err(format!("`rustfmt` failed: {said}")));
-        }
-        Err(Failure::Stopped(error)) => return Err(error),
-        Err(Failure::NotFound) => return Ok(Err("there is no `rustfmt` on the `PATH`".to_owned())),
-        Err(failure) => return Ok(Err(format!("`rustfmt` failed: {failure}"))),
-    }
+    let edition = edition(tree);
     let mut formatted = Tree::default();
     for (path, text) in tree.iter() {
-        let text = match is_rust(path) {
-            true => fs_err::read_to_string(directory.path().join(path))?,
+        let text = match path.ends_with(".rs") {
+            true => match format_file(directory.path(), &edition, text)? {
+                Ok(text) => text,
+                Err(reason) => return Ok(Err(format!("`{path}`: {reason}"))),
+            },
             false => text.to_owned(),
         };
         formatted.insert(path, text)?;
@@ -92,12 +76,31 @@ fn format(tree: &Tree, name: &str, configuration: &str) -> Result<Result<Tree, S
     Ok(Ok(formatted))
 }
 
-/// The edition of the project's package.
+/// One file, by itself: of a file on a disk rustfmt goes on to those that it names, wherever they are.
+fn format_file(directory: &Path, edition: &str, text: &str) -> Result<Result<String, String>> {
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt.args(["--edition", edition, "--config-path"]);
+    rustfmt.arg(directory).current_dir(directory);
+    match Process::new(rustfmt).input(text.into()).run() {
+        Ok(ended) if ended.status.success() => Ok(Ok(String::from_utf8(ended.stdout)?)),
+        Ok(ended) => {
+            let said = String::from_utf8_lossy(&ended.stderr);
+            let said = said.lines().next().unwrap_or("it does not say why");
+            Ok(Err(format!("`rustfmt` failed: {said}")))
+        }
+        Err(Failure::Stopped(error)) => Err(error),
+        Err(Failure::NotFound) => Ok(Err("there is no `rustfmt` on the `PATH`".to_owned())),
+        Err(failure) => Ok(Err(format!("`rustfmt` failed: {failure}"))),
+    }
+}
+
+/// The edition of the project's package, which its workspace may say.
 fn edition(tree: &Tree) -> String {
     let manifest = tree.get("Cargo.toml").unwrap_or_default();
     let manifest: toml::Table = manifest.parse().unwrap_or_default();
-    let edition = manifest
-        .get("package")
-        .and_then(|package| package.get("edition")?.as_str());
-    edition.unwrap_or(FIRST_EDITION).to_owned()
+    let of = |package: &toml::Value| Some(package.get("edition")?.as_str()?.to_owned());
+    let own = manifest.get("package").and_then(of);
+    let of_workspace = || of(manifest.get("workspace")?.get("package")?);
+    own.or_else(of_workspace)
+        .unwrap_or_else(|| FIRST_EDITION.to_owned())
 }

@@ -15,7 +15,6 @@ use crate::core::tree::{self, Tree};
 use crate::edge::interrupt;
 use crate::edge::presets::named;
 use crate::edge::project::permissions;
-use crate::edge::project::transaction;
 
 /// A place that can take a new project: it is not there yet, an empty directory, or a repository without files.
 #[derive(Debug, Clone)]
@@ -78,8 +77,6 @@ impl Destination {
                 return refuse(format!("`{shown}` is there already, and is a file"));
             }
             Ok(_) => {
-                // What a run left that was cut off is none of the directory's own.
-                transaction::recover(&path)?;
                 let entries =
                     fs::read_dir(&path).with_context(|| format!("`{shown}` can't be read"))?;
                 for entry in entries {

@@ -29,13 +29,18 @@ pub fn read<'p>(root: &Path, paths: impl IntoIterator<Item = &'p str>) -> Result
     Ok(ours)
 }
 
-/// Whether all files of a directory are among these.
+/// Whether a directory holds nothing but some of these files, and so is gone with them.
 fn has_only(root: &Path, directory: &str, paths: &BTreeSet<&str>) -> Result<bool> {
     for entry in WalkDir::new(root.join(directory)) {
         let entry = entry?;
         let path = entry.path().strip_prefix(root)?;
         let path = path.to_string_lossy().replace('\\', "/");
-        if !entry.file_type().is_dir() && !paths.contains(path.as_str()) {
+        let is_ours = match entry.file_type().is_dir() {
+            // An empty one is not.
+            true => fs::read_dir(entry.path())?.next().is_some(),
+            false => paths.contains(path.as_str()),
+        };
+        if !is_ours {
             return Ok(false);
         }
     }

@@ -1,14 +1,12 @@
 //! A repository for a new project: an extra that may fail without the project failing.
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Result;
 
-use crate::edge::process::{Failure, Process};
+use crate::edge::process::{self, Failure, Process};
 
-/// What would make git work on another repository than the new one, as it is set inside of git's own hooks.
-const ELSEWHERE: &[&str] = &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
 /// Makes a repository. Its branch is the one that the project's own workflows name.
 const INIT: &[&str] = &["-c", "init.defaultBranch=main", "init", "--quiet"];
 /// Adds all that the project's own `.gitignore` lets in. What the user ignores everywhere, such as `Cargo.lock`, is a part
@@ -59,12 +57,11 @@ pub fn commit_all(directory: &Path) -> Result<Commit> {
 
 /// Runs git to its end, or to the next signal, and answers what it prints. The inner error is a reason to go without.
 fn run(directory: &Path, arguments: &[&str]) -> Result<Result<String, String>> {
-    let mut command = Command::new("git");
-    command.args(arguments).current_dir(directory);
-    for variable in ELSEWHERE {
-        command.env_remove(variable);
-    }
-    match Process::new(command).run() {
+    let mut git = process::git(directory);
+    git.args(arguments);
+    // A hook or a key may ask somebody at the terminal, who is there.
+    let git = Process::new(git).attended(io::stdin().is_terminal());
+    match git.run() {
         Ok(ended) if ended.status.success() => {
             Ok(Ok(String::from_utf8_lossy(&ended.stdout).into_owned()))
         }
