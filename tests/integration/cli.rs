@@ -1,6 +1,7 @@
 //! A command line, and what is seen of it: exit code, stdout, stderr.
 
 use crate::assert_seen;
+#[cfg(unix)]
 use crate::support;
 use crate::support::Test;
 

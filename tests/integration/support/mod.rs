@@ -115,6 +115,7 @@ impl Test {
 }
 
 /// Whether a program is there. Its own tests are for those machines that have it; where changes are checked, it has to be.
+#[cfg(unix)]
 pub fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap();
     let has = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
